@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+)
+
+// How an Item is compared (section W of the rules): names, descriptions and user names ignoring case, directory
+// numbers with \+ as +, addresses as addresses when no wildcard stands in the item and as printed text otherwise.
+
+// glob is a text with wildcards, cut at them: "*5X7" is {"", "5X7"}, "SEP*A*F" is {"SEP", "A", "F"} (rule W3).
+// One part means no wildcard. The parts are folded when the matcher ignores case.
+type glob []string
+
+func newGlob(item string, literal bool) glob {
+	if literal {
+		return glob{item}
+	}
+	parts := strings.Split(item, "*")
+	// "A**B" means the same as "A*B": drop empty parts in the middle.
+	kept := parts[:1]
+	for i, p := range parts[1:] {
+		if p != "" || i == len(parts)-2 {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// exact says that no wildcard stands in the item.
+func (g glob) exact() bool { return len(g) == 1 }
+
+// all says that the item is "*".
+func (g glob) all() bool { return len(g) == 2 && g[0] == "" && g[1] == "" }
+
+// prefix gives the fixed start of an item whose only wildcard is at its end (rule W2).
+func (g glob) prefix() (string, bool) { return g[0], len(g) == 2 && g[1] == "" }
+
+// match compares a folded text, or any text when the glob was not folded.
+func (g glob) match(text string) bool {
+	if len(g) == 1 {
+		return text == g[0]
+	}
+	last := len(g) - 1
+	if !strings.HasPrefix(text, g[0]) {
+		return false
+	}
+	text = text[len(g[0]):]
+	for _, part := range g[1:last] {
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(part):]
+	}
+	return strings.HasSuffix(text, g[last])
+}
+
+// fold gives the form in which two texts that differ only in case are equal (rule W6). It gives back text itself,
+// without allocating, when it is folded already, as device names usually are.
+func fold(text string) string {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c >= utf8.RuneSelf || 'a' <= c && c <= 'z' {
+			// Lower first: a few letters, such as the final sigma, have several lower-case forms.
+			return strings.ToUpper(strings.ToLower(text))
+		}
+	}
+	return text
+}
+
+// number gives a directory number without the backslash that Unified CM prints before a leading plus (rule W7).
+func number(dn string) string {
+	if strings.HasPrefix(dn, `\+`) {
+		return dn[1:]
+	}
+	return dn
+}
+
+// matcher is the Items of a query, ready to be compared with many records.
+type matcher struct {
+	all    bool // no items, an empty one, or "*"
+	fold   bool // names, descriptions and users: compared folded
+	number bool // directory numbers
+	v4, v6 bool // addresses
+
+	items  []string // as sent
+	folded bool     // every item is its own folded form
+	globs  []glob   // one per item, folded or normalised
+	exact  map[string]struct{}
+	addrs  map[netip.Addr]struct{}
+	wild   []glob // the globs with a wildcard
+}
+
+func newMatcher(items []string, literal bool, m matcher) matcher {
+	m.items, m.folded = items, true
+	if len(items) == 0 {
+		m.all = true
+		return m
+	}
+	for _, item := range items {
+		text := item
+		switch {
+		case m.fold:
+			text = fold(text)
+			m.folded = m.folded && text == item
+		case m.number:
+			text = number(text)
+		case m.v4, m.v6:
+			text = strings.ToLower(text)
+		}
+		g := newGlob(text, literal)
+		if text == "" || g.all() {
+			m.all = true
+			return m
+		}
+		m.globs = append(m.globs, g)
+		if !g.exact() {
+			m.wild = append(m.wild, g)
+			continue
+		}
+		if m.v4 || m.v6 {
+			if a, err := netip.ParseAddr(text); err == nil {
+				if m.addrs == nil {
+					m.addrs = map[netip.Addr]struct{}{}
+				}
+				m.addrs[a.Unmap()] = struct{}{}
+			}
+			continue
+		}
+		if m.exact == nil {
+			m.exact = make(map[string]struct{}, len(items))
+		}
+		m.exact[text] = struct{}{}
+	}
+	return m
+}
+
+// text compares a text that has been folded or normalised as the matcher's items were.
+func (m *matcher) text(s string) bool {
+	if _, ok := m.exact[s]; ok {
+		return true
+	}
+	for _, g := range m.wild {
+		if g.match(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// addr compares an address.
+func (m *matcher) addr(a netip.Addr) bool {
+	if !a.IsValid() {
+		return false
+	}
+	if _, ok := m.addrs[a]; ok {
+		return true
+	}
+	if len(m.wild) == 0 {
+		return false
+	}
+	return m.text(string(AppendAddr(nil, a)))
+}
+
+// caseOnly finds an item that matches one of the texts only because case is ignored (rule W6).
+func (m *matcher) caseOnly(literal bool, texts func(yield func(string) bool)) string {
+	if m.all || !m.fold {
+		return ""
+	}
+	raw := map[string]struct{}{}
+	if !m.folded {
+		for _, item := range m.items {
+			raw[item] = struct{}{}
+		}
+	}
+	for text := range texts {
+		key := fold(text)
+		if _, ok := raw[text]; ok || m.folded && key == text {
+			continue
+		}
+		hit, sameCase := "", false
+		for i, g := range m.globs {
+			if !g.match(key) {
+				continue
+			}
+			hit = m.items[i]
+			if sameCase = newGlob(m.items[i], literal).match(text); sameCase {
+				break
+			}
+		}
+		if hit != "" && !sameCase {
+			return hit
+		}
+	}
+	return ""
+}
+
+// AppendAddr appends an address as RIS prints it: IPv4 with dots; IPv6 as eight full groups, zero-padded, lower
+// case (rule X5). The zero Addr appends nothing.
+func AppendAddr(b []byte, a netip.Addr) []byte {
+	switch {
+	case a.Is6():
+		raw := a.As16()
+		const hex = "0123456789abcdef"
+		for i, c := range raw {
+			if i > 0 && i%2 == 0 {
+				b = append(b, ':')
+			}
+			b = append(b, hex[c>>4], hex[c&15])
+		}
+		return b
+	case a.IsValid():
+		return a.AppendTo(b)
+	}
+	return b
+}

@@ -1,0 +1,461 @@
+package cluster
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// tx is one Apply in the making: the next snapshot, sharing with the present one whatever it has not touched.
+// All changes to records go through set, all changes to applications through putApplication and dropApplication;
+// these raise StateIds and write the history that NoChange reads.
+type tx struct {
+	s       *Snapshot
+	now     int64
+	history int
+	owned   map[int]bool // pages that are no longer shared; nil when every page is owned
+	newIdx  bool         // the roster changed: the index cannot be carried on
+}
+
+func begin(base *Snapshot, now int64, history int) *tx {
+	next := *base
+	next.Version++
+	next.Now = max(base.Now, now)
+	next.nodes = slices.Clone(base.nodes)
+	next.pages = slices.Clone(base.pages)
+	return &tx{s: &next, now: next.Now, history: history, owned: map[int]bool{}}
+}
+
+func (t *tx) end() *Snapshot {
+	s := t.s
+	if t.newIdx || !s.index.built.Load() || len(s.dirty) > max(1024, s.Len()/64) {
+		s.index, s.dirty = &index{}, nil
+	}
+	return s
+}
+
+// subsystem is the counter and the history of one RIS subsystem on one node. Snapshots share the log's array: it is
+// only ever appended to.
+type subsystem[C any] struct {
+	stateID uint64
+	lost    uint64 // changes up to this StateId are no longer in the log
+	log     []logged[C]
+}
+
+type logged[C any] struct {
+	id   uint64
+	what C
+}
+
+// raise counts a change and remembers it.
+func (u *subsystem[C]) raise(what C, history int) uint64 {
+	u.stateID++
+	if len(u.log) >= 2*history {
+		u.lost = u.log[len(u.log)-history].id
+		u.log = slices.Clone(u.log[len(u.log)-history+1:])
+	}
+	u.log = append(u.log, logged[C]{u.stateID, what})
+	return u.stateID
+}
+
+func (u *subsystem[C]) forget() { u.lost, u.log = u.stateID, nil }
+
+// since gives the changes after a StateId; false when they are no longer all known, or it lies in the future.
+func (u *subsystem[C]) since(id uint64) ([]logged[C], bool) {
+	if id < u.lost || id > u.stateID {
+		return nil, false
+	}
+	i := sort.Search(len(u.log), func(i int) bool { return u.log[i].id > id })
+	return u.log[i:], true
+}
+
+// deviceChange is one change to what a node knows of a device.
+type deviceChange struct {
+	device *Device // as configured before
+	was    *held   // the node's record before, nil when there was none
+	newest bool    // it was the newest of the device's records then (rule R2)
+	own    bool    // the record itself changed; otherwise only whether it is the newest
+}
+
+// appChange is one change to an application connection of a node.
+type appChange struct {
+	id  string
+	was *Application // before, nil when there was none
+}
+
+func (t *tx) writablePage(slot int) *page {
+	i := slot / pageSize
+	p := t.s.pages[i]
+	switch {
+	case p == nil:
+		p = new(page)
+	case t.owned != nil && !t.owned[i]:
+		fresh := *p
+		p = &fresh
+	default:
+		return p
+	}
+	if t.owned != nil {
+		t.owned[i] = true
+	}
+	t.s.pages[i] = p
+	return p
+}
+
+// set makes r the node's record of the device in slot; nil removes the record. The store's own fields of r are set
+// here. Whatever r points to must never change again.
+func (t *tx) set(slot, node int, r *Record) {
+	s, n := t.s, &t.s.nodes[node]
+	old := s.chain(slot)
+	was, newest := old.on(node), s.newest(old)
+	device := s.roster.devices[slot]
+	id := n.devices.raise(deviceChange{device, was, was != nil && was == newest, true}, t.history)
+
+	var record *held
+	if r != nil {
+		record = &held{Record: *r, node: node}
+		record.StateID = id
+		if was != nil {
+			record.TimeStamp = max(record.TimeStamp, was.TimeStamp)
+		}
+		n.records++
+		n.registered += btoi(r.Status == Registered)
+	}
+	if was != nil {
+		n.records--
+		n.registered -= btoi(was.Status == Registered)
+	}
+	chain := relink(old, node, record)
+	t.writablePage(slot)[slot%pageSize] = chain
+	if !sameIndexKeys(was, record) {
+		s.dirty = append(s.dirty, int32(slot))
+	}
+
+	// Where else did the newest record come from or go to? Those nodes' collated answers changed (rule R2).
+	then, now := newest, s.newest(chain)
+	if then == now || then != nil && now != nil && then.node == now.node {
+		return
+	}
+	if then != nil && then.node != node {
+		s.nodes[then.node].devices.raise(deviceChange{device, then, true, false}, t.history)
+	}
+	if now != nil && now.node != node {
+		s.nodes[now.node].devices.raise(deviceChange{device, now, false, false}, t.history)
+	}
+}
+
+// relink copies a chain with the record of one node put in its place, or left out when record is nil.
+func relink(old *held, node int, record *held) *held {
+	if old == nil || old.node > node {
+		if record == nil {
+			return old
+		}
+		record.next = old
+		return record
+	}
+	if old.node == node {
+		if record == nil {
+			return old.next
+		}
+		record.next = old.next
+		return record
+	}
+	same := *old
+	same.next = relink(old.next, node, record)
+	return &same
+}
+
+func sameIndexKeys(a, b *held) bool {
+	if a == nil || b == nil {
+		return b == nil // a record that is gone only leaves a candidate too many
+	}
+	if a.IPv4 != b.IPv4 || a.IPv6 != b.IPv6 || len(a.Lines) != len(b.Lines) {
+		return false
+	}
+	for i := range a.Lines {
+		if a.Lines[i].Number != b.Lines[i].Number {
+			return false
+		}
+	}
+	return true
+}
+
+// collateAnew says that a node came, went or lost its records: what is the newest record of a device may have changed
+// anywhere, so collated answers from before count as changed (rules R2 and N5).
+func (t *tx) collateAnew() {
+	for i := range t.s.nodes {
+		n := &t.s.nodes[i]
+		n.devices.stateID++
+		n.collated = n.devices.stateID
+	}
+}
+
+func (t *tx) nodesByName() map[string]int {
+	m := make(map[string]int, len(t.s.nodes))
+	for i := range t.s.nodes {
+		m[fold(string(t.s.nodes[i].Name))] = i
+	}
+	return m
+}
+
+func (t *tx) node(name NodeName) (int, error) {
+	for i := range t.s.nodes {
+		if t.s.nodes[i].Name == name {
+			return i, nil
+		}
+	}
+	if i, ok := t.s.node(string(name)); ok {
+		return i, nil
+	}
+	return 0, t.noNode(name)
+}
+
+func (t *tx) noNode(name NodeName) error {
+	var have []string
+	for i := range t.s.nodes {
+		have = append(have, string(t.s.nodes[i].Name))
+	}
+	return fmt.Errorf("node %q is not in the cluster (has %s)", name, strings.Join(have, ", "))
+}
+
+func (t *tx) slot(name DeviceName) (int, error) {
+	slot, ok := t.s.roster.find(fold(string(name)))
+	if !ok {
+		return 0, fmt.Errorf("device %q is not in the cluster", name)
+	}
+	return slot, nil
+}
+
+// checkDevice verifies and completes a device that is about to enter the cluster.
+func (t *tx) checkDevice(d *Device, nodes map[string]int) error {
+	var c complaints
+	d.key = fold(string(d.Name))
+	if d.Name == "" {
+		c.add("a device of class %s has no name", d.Class)
+	}
+	if d.Class == AnyClass || d.Class > UnknownClass {
+		c.add("device %q has no class; expected one of %s", d.Name, strings.Join(classNames[1:], ", "))
+	}
+	for _, h := range d.Homes {
+		if _, ok := nodes[fold(string(h))]; !ok {
+			c.add("device %q: %w", d.Name, t.noNode(h))
+		}
+	}
+	return c.err()
+}
+
+func checkRecord(c *complaints, where string, d *Device, r *Record) {
+	switch r.Status {
+	case Registered:
+		if r.Reason != NoReason {
+			c.add("%s: Registered has reason %s, expected none", where, r.Reason)
+		}
+	case AnyStatus:
+		c.add("%s: no status; expected one of %s", where, strings.Join(statusNames[1:], ", "))
+	}
+	up, down := 0, 0
+	for _, l := range r.Lines {
+		switch l.Status {
+		case Registered:
+			up++
+		case UnRegistered, Rejected, UnknownStatus:
+			down++
+		default:
+			c.add("%s: line %s is %s; expected Registered, UnRegistered, Rejected or Unknown", where, l.Number, l.Status)
+		}
+	}
+	switch {
+	case r.Status == PartiallyRegistered && (up == 0 || down == 0):
+		c.add("%s: PartiallyRegistered needs some lines Registered and others not, has %d and %d", where, up, down)
+	case r.Status == Registered && down > 0:
+		c.add("%s: Registered, but %d lines are not", where, down)
+	case (r.Status == UnRegistered || r.Status == Rejected) && up > 0:
+		c.add("%s: %s, but %d lines are Registered", where, r.Status, up)
+	}
+	if r.IPv4.IsValid() && !r.IPv4.Is4() {
+		c.add("%s: %s is not an IPv4 address", where, r.IPv4)
+	}
+	if r.IPv6.IsValid() && (!r.IPv6.Is6() || r.IPv6.Is4In6()) {
+		c.add("%s: %s is not an IPv6 address", where, r.IPv6)
+	}
+}
+
+// placeAll makes the first records of a new cluster, in name order per device so that StateIds do not depend on
+// the order of the configuration.
+func (t *tx) placeAll(registrations []Registration, nodes map[string]int, bad *complaints) {
+	type place struct {
+		slot, node int
+		r          *Registration
+	}
+	places := make([]place, 0, len(registrations))
+	for i := range registrations {
+		r := &registrations[i]
+		slot, err := t.slot(r.Device)
+		if err != nil {
+			bad.add("registration %d: %w", i+1, err)
+			continue
+		}
+		node, ok := nodes[fold(string(r.Node))]
+		if !ok {
+			bad.add("registration of %q: %w", r.Device, t.noNode(r.Node))
+			continue
+		}
+		checkRecord(bad, fmt.Sprintf("registration of %q on %q", r.Device, r.Node), t.s.roster.devices[slot], &r.Record)
+		places = append(places, place{slot, node, r})
+	}
+	slices.SortStableFunc(places, func(a, b place) int {
+		if a.slot != b.slot {
+			return a.slot - b.slot
+		}
+		return a.node - b.node
+	})
+	chains := make([]held, len(places)) // one allocation for all
+	for i, p := range places {
+		n := &t.s.nodes[p.node]
+		n.devices.stateID++
+		n.records++
+		n.registered += btoi(p.r.Status == Registered)
+		h := &chains[i]
+		*h = held{Record: p.r.Record, node: p.node}
+		h.StateID = n.devices.stateID
+		if i > 0 && places[i-1].slot == p.slot {
+			if places[i-1].node == p.node {
+				bad.add("registration of %q on %q is given twice", p.r.Device, p.r.Node)
+			}
+			chains[i-1].next = h
+			continue
+		}
+		t.writablePage(p.slot)[p.slot%pageSize] = h
+	}
+}
+
+func checkApplication(c *complaints, a *Application) {
+	where := fmt.Sprintf("application %q", a.ID())
+	if a.Name == "" {
+		c.add("%s has no name", where)
+	}
+	if a.Status == AnyCtiStatus {
+		c.add("%s has no status; expected one of %s", where, strings.Join(ctiStatusNames[1:], ", "))
+	}
+	if a.Address.IsValid() && !a.Address.Is4() {
+		c.add("%s: %s is not an IPv4 address", where, a.Address)
+	}
+	if a.Address6.IsValid() && (!a.Address6.Is6() || a.Address6.Is4In6()) {
+		c.add("%s: %s is not an IPv6 address", where, a.Address6)
+	}
+	devices := map[string]bool{}
+	for _, d := range a.Devices {
+		if key := fold(string(d.Name)); d.Name == "" || devices[key] {
+			c.add("%s: device %q is empty or given twice", where, d.Name)
+		} else {
+			devices[key] = true
+		}
+		if d.Status == AnyCtiStatus {
+			c.add("%s: device %q has no status", where, d.Name)
+		}
+		lines := map[string]bool{}
+		for _, l := range d.Lines {
+			if l.Number == "" || lines[l.Number] || l.Status == AnyCtiStatus {
+				c.add("%s: line %q of device %q is empty, given twice or has no status", where, l.Number, d.Name)
+			}
+			lines[l.Number] = true
+		}
+	}
+}
+
+func findApp(apps []*Application, id string) (int, bool) {
+	return slices.BinarySearchFunc(apps, id, func(a *Application, id string) int { return strings.Compare(a.ID(), id) })
+}
+
+// putApplication makes a the state of its connection, new or known.
+func (t *tx) putApplication(a Application) error {
+	node, err := t.node(a.Node)
+	if err != nil {
+		return fmt.Errorf("application %q: %w", a.ID(), err)
+	}
+	var c complaints
+	checkApplication(&c, &a)
+	if err := c.err(); err != nil {
+		return err
+	}
+	n := &t.s.nodes[node]
+	a.Node = n.Name
+	i, known := findApp(n.apps, a.ID())
+	var was *Application
+	if known {
+		was = n.apps[i]
+	}
+	id := n.cti.raise(appChange{a.ID(), was}, t.history)
+	stamp(&a, was, id)
+	apps := slices.Clone(n.apps)
+	if known {
+		apps[i] = &a
+	} else {
+		apps = slices.Insert(apps, i, &a)
+	}
+	n.apps = apps
+	return nil
+}
+
+// stamp gives the changed parts of an application their StateId; parts that are as they were keep theirs.
+func stamp(a, was *Application, id uint64) {
+	a.StateID = id
+	if was != nil && was.User == a.User && was.Address6 == a.Address6 && was.Status == a.Status &&
+		was.Reason == a.Reason && was.TimeStamp == a.TimeStamp {
+		a.StateID = was.StateID
+	}
+	a.Devices = slices.Clone(a.Devices)
+	for i := range a.Devices {
+		d := &a.Devices[i]
+		var old *CtiDevice
+		if was != nil {
+			if j := slices.IndexFunc(was.Devices, func(o CtiDevice) bool { return o.Name == d.Name }); j >= 0 {
+				old = &was.Devices[j]
+			}
+		}
+		d.StateID = id
+		if old != nil && old.ControlsMedia == d.ControlsMedia && old.Status == d.Status && old.Reason == d.Reason && old.TimeStamp == d.TimeStamp {
+			d.StateID = old.StateID
+		}
+		d.Lines = slices.Clone(d.Lines)
+		for k := range d.Lines {
+			l := &d.Lines[k]
+			l.StateID = id
+			if old == nil {
+				continue
+			}
+			for _, o := range old.Lines {
+				if o.Number == l.Number && o.Status == l.Status && o.Reason == l.Reason && o.TimeStamp == l.TimeStamp {
+					l.StateID = o.StateID
+				}
+			}
+		}
+	}
+}
+
+func (t *tx) dropApplication(node int, id string) error {
+	n := &t.s.nodes[node]
+	i, ok := findApp(n.apps, id)
+	if !ok {
+		return fmt.Errorf("application %q is not connected with node %q", id, n.Name)
+	}
+	n.cti.raise(appChange{id, n.apps[i]}, t.history)
+	n.apps = slices.Delete(slices.Clone(n.apps), i, i+1)
+	return nil
+}
+
+// ID is the application's AppId: AppName-AppIPAddress-AppInstance (rule C3).
+func (a *Application) ID() string {
+	b := append(make([]byte, 0, 48), a.Name...)
+	b = append(b, '-')
+	addr := a.Address
+	if !addr.IsValid() {
+		addr = a.Address6
+	}
+	if addr != (netip.Addr{}) {
+		b = AppendAddr(b, addr)
+	}
+	return string(fmt.Appendf(b, "-%d", a.Instance))
+}
