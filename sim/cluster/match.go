@@ -69,13 +69,9 @@ func fold(text string) string {
 	return text
 }
 
-// number gives a directory number without the backslash that Unified CM prints before a leading plus (rule W7).
-func number(dn string) string {
-	if strings.HasPrefix(dn, `\+`) {
-		return dn[1:]
-	}
-	return dn
-}
+// number gives a directory number, or an item for one, without the backslash that Unified CM prints before a plus
+// (rule W7).
+func number(dn string) string { return strings.ReplaceAll(dn, `\+`, "+") }
 
 // matcher is the Items of a query, ready to be compared with many records.
 type matcher struct {

@@ -1,0 +1,671 @@
+package cluster
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// The life of a device (rules V1-V4) as changes. Each names a device; where one takes a node, an empty one means
+// "where you would expect": the node of the device's latest record, or for registering the first of its homes that is Up.
+
+// Register registers a device with a node (rule V1): status Registered, no reason, time stamp now, all its lines
+// Registered. It keeps the address, the loads and a logged-in user's lines of its latest record. A node that answers and
+// on which the device still was registered now has it UnRegistered, DeviceUnregistered.
+type Register struct {
+	Device     DeviceName
+	Node       NodeName   // empty: the first of the device's homes that is Up
+	IPv4, IPv6 netip.Addr // the zero Addr: as before
+	Load       string     // ActiveLoadID; empty: as before
+}
+
+func (c Register) apply(t *tx) error {
+	slot, err := t.slot(c.Device)
+	if err != nil {
+		return err
+	}
+	node, err := t.home(slot, c.Node, -1)
+	if err != nil {
+		return err
+	}
+	for h := t.s.chain(slot); h != nil; h = h.next {
+		if h.node != node && h.Status.connected() && t.s.nodes[h.node].state == Up {
+			t.leave(slot, h, UnRegistered, DeviceUnregistered)
+		}
+	}
+	t.join(slot, node, func(r *Record) {
+		if c.IPv4.IsValid() {
+			r.IPv4 = c.IPv4
+		}
+		if c.IPv6.IsValid() {
+			r.IPv6 = c.IPv6
+		}
+		if c.Load != "" {
+			r.ActiveLoad = c.Load
+		}
+	})
+	return nil
+}
+
+// Unregister makes a device's record UnRegistered with a reason; the zero Reason is ReasonUnknown (rule R8).
+type Unregister struct {
+	Device DeviceName
+	Node   NodeName // empty: the node of the latest record
+	Reason Reason
+}
+
+func (c Unregister) apply(t *tx) error {
+	slot, h, err := t.latest(c.Device, c.Node)
+	if err != nil {
+		return err
+	}
+	t.leave(slot, h, UnRegistered, c.Reason)
+	return nil
+}
+
+// Reject makes a node refuse a device: Rejected with a reason of the registration-failure table, and one more
+// RegistrationAttempt (rules R8 and V1). The zero Reason is ReasonUnknown.
+type Reject struct {
+	Device DeviceName
+	Node   NodeName // empty: the first of the device's homes that is Up
+	Reason Reason
+}
+
+func (c Reject) apply(t *tx) error {
+	slot, err := t.slot(c.Device)
+	if err != nil {
+		return err
+	}
+	node, err := t.home(slot, c.Node, -1)
+	if err != nil {
+		return err
+	}
+	r := t.draft(slot, node)
+	attempts, _ := r.Attempts.Get()
+	if r.Status.connected() {
+		attempts = 0 // the last round of attempts ended well
+	}
+	r.Attempts = Some(attempts + 1)
+	t.down(&r, Rejected, c.Reason)
+	t.set(slot, node, &r)
+	return nil
+}
+
+// PartiallyRegister registers a device with some of its lines only (rule V1).
+type PartiallyRegister struct {
+	Device DeviceName
+	Node   NodeName // as in Register
+	Down   []string // numbers of the lines that stay UnRegistered; none means the last line
+}
+
+func (c PartiallyRegister) apply(t *tx) error {
+	slot, err := t.slot(c.Device)
+	if err != nil {
+		return err
+	}
+	node, err := t.home(slot, c.Node, -1)
+	if err != nil {
+		return err
+	}
+	r := t.draft(slot, node)
+	t.up(slot, &r)
+	down := c.Down
+	if len(down) == 0 && len(r.Lines) > 0 {
+		down = []string{r.Lines[len(r.Lines)-1].Number}
+	}
+	for _, dn := range down {
+		i := slices.IndexFunc(r.Lines, func(l Line) bool { return number(l.Number) == number(dn) })
+		if i < 0 {
+			return fmt.Errorf("device %q has no line %q", c.Device, dn)
+		}
+		r.Lines[i].Status = UnRegistered
+	}
+	r.Status = PartiallyRegistered
+	var bad complaints
+	checkRecord(&bad, fmt.Sprintf("device %q on node %q", c.Device, t.s.nodes[node].Name), t.s.roster.devices[slot], &r)
+	if err := bad.err(); err != nil {
+		return err
+	}
+	t.set(slot, node, &r)
+	return nil
+}
+
+// Failover moves a device to another node (rule V2): the record on the node that it leaves becomes UnRegistered with
+// a reason, and the node that takes over gets a Registered one with a later time stamp. The older record stays.
+type Failover struct {
+	Device DeviceName
+	To     NodeName // empty: the first of its homes that is Up, other than the one it leaves
+	Reason Reason   // of leaving; zero: KeepAliveTimeout
+}
+
+func (c Failover) apply(t *tx) error {
+	if c.Reason == NoReason {
+		c.Reason = KeepAliveTimeout
+	}
+	return t.move(c.Device, c.To, c.Reason, true)
+}
+
+// Fallback moves a device back to the best of its homes that is Up (rule V2). A device that is registered there already
+// stays as it is.
+type Fallback struct {
+	Device DeviceName
+	Reason Reason // of leaving; zero: FallbackInitiated
+}
+
+func (c Fallback) apply(t *tx) error {
+	if c.Reason == NoReason {
+		c.Reason = FallbackInitiated
+	}
+	return t.move(c.Device, "", c.Reason, false)
+}
+
+func (t *tx) move(device DeviceName, to NodeName, reason Reason, away bool) error {
+	slot, h, err := t.latest(device, "")
+	if err != nil {
+		return err
+	}
+	avoid := -1
+	if away {
+		avoid = h.node
+	}
+	node, err := t.home(slot, to, avoid)
+	if err != nil {
+		return err
+	}
+	if node == h.node {
+		if away {
+			return fmt.Errorf("device %q is on node %q already", device, t.s.nodes[node].Name)
+		}
+		if h.Status == Registered {
+			return nil
+		}
+	}
+	if h.node != node && h.Status.connected() {
+		t.leave(slot, h, UnRegistered, reason)
+	}
+	t.join(slot, node, func(*Record) {})
+	return nil
+}
+
+// Readdress gives a registered device other addresses; it registers again with the same node at once, as a phone
+// does whose address changed. The zero Addr leaves an address as it is.
+type Readdress struct {
+	Device     DeviceName
+	IPv4, IPv6 netip.Addr
+}
+
+func (c Readdress) apply(t *tx) error {
+	slot, h, err := t.connected(c.Device)
+	if err != nil {
+		return err
+	}
+	r := h.Record
+	if c.IPv4.IsValid() {
+		r.IPv4 = c.IPv4
+	}
+	if c.IPv6.IsValid() {
+		r.IPv6 = c.IPv6
+	}
+	r.TimeStamp = t.now
+	return t.put(slot, h.node, r)
+}
+
+// Login logs an Extension Mobility user in: LoginUserId is set, the device registers again, and its lines become the
+// user's (rule V4).
+type Login struct {
+	Device DeviceName
+	User   string
+	Lines  []string // none: the device keeps its own lines
+}
+
+func (c Login) apply(t *tx) error {
+	if c.User == "" {
+		return fmt.Errorf("device %q: login without a user", c.Device)
+	}
+	slot, h, err := t.connected(c.Device)
+	if err != nil {
+		return err
+	}
+	r := h.Record
+	r.LoginUser = c.User
+	if len(c.Lines) > 0 {
+		r.Lines = lines(c.Lines, Registered)
+	}
+	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
+	for _, l := range r.Lines {
+		if l.Status != Registered {
+			r.Lines = withStatus(r.Lines, Registered)
+			break
+		}
+	}
+	return t.put(slot, h.node, r)
+}
+
+// Logout logs the Extension Mobility user out: the device registers again with its own lines (rule V4).
+type Logout struct{ Device DeviceName }
+
+func (c Logout) apply(t *tx) error {
+	slot, h, err := t.connected(c.Device)
+	if err != nil {
+		return err
+	}
+	if h.LoginUser == "" {
+		return fmt.Errorf("device %q: nobody is logged in", c.Device)
+	}
+	r := h.Record
+	r.LoginUser = ""
+	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
+	r.Lines = lines(t.s.roster.devices[slot].Lines, Registered)
+	return t.put(slot, h.node, r)
+}
+
+// BeginDownload starts a firmware download (rule V3): Upgrading, with the server, and the new load inactive.
+type BeginDownload struct {
+	Device       DeviceName
+	Load, Server string
+}
+
+func (c BeginDownload) apply(t *tx) error {
+	slot, h, err := t.connected(c.Device)
+	if err != nil {
+		return err
+	}
+	if c.Load == "" {
+		return fmt.Errorf("device %q: download of no load", c.Device)
+	}
+	r := h.Record
+	r.Download, r.InactiveLoad, r.DownloadServer, r.DownloadFailure = Upgrading, c.Load, c.Server, ""
+	return t.put(slot, h.node, r)
+}
+
+// EndDownload ends a firmware download that is Upgrading: Successful when Failure is empty, otherwise Failed with
+// that as DownloadFailureReason; ActiveLoadID stays as it is (rule V3).
+type EndDownload struct {
+	Device  DeviceName
+	Failure string
+}
+
+func (c EndDownload) apply(t *tx) error {
+	slot, h, err := t.latest(c.Device, "")
+	if err != nil {
+		return err
+	}
+	if h.Download != Upgrading {
+		return fmt.Errorf("device %q is not downloading: %s", c.Device, h.Download)
+	}
+	r := h.Record
+	r.Download, r.DownloadFailure = Successful, c.Failure
+	if c.Failure != "" {
+		r.Download = Failed
+	}
+	return t.put(slot, h.node, r)
+}
+
+// ActivateLoad is the registration after the reset that follows a Successful download: Registered again, ActiveLoadID
+// and InactiveLoadID exchanged (rule V3).
+type ActivateLoad struct {
+	Device DeviceName
+	Node   NodeName // as in Register
+}
+
+func (c ActivateLoad) apply(t *tx) error {
+	_, h, err := t.latest(c.Device, "")
+	if err != nil {
+		return err
+	}
+	if h.Download != Successful || h.InactiveLoad == "" {
+		return fmt.Errorf("device %q has no downloaded load to activate", c.Device)
+	}
+	slot, _ := t.slot(c.Device)
+	node, err := t.home(slot, c.Node, -1)
+	if err != nil {
+		return err
+	}
+	t.join(slot, node, func(r *Record) { r.ActiveLoad, r.InactiveLoad = h.InactiveLoad, h.ActiveLoad })
+	return nil
+}
+
+// connected says that a record's device is there: registered, with all of its lines or some.
+func (s Status) connected() bool { return s == Registered || s == PartiallyRegistered }
+
+// home gives the node with which a device is to register: the one named, or the first of its homes that is Up and
+// not the one to avoid, or, for a device without homes, the node of its latest record.
+func (t *tx) home(slot int, name NodeName, avoid int) (int, error) {
+	if name != "" {
+		return t.node(name)
+	}
+	d := t.s.roster.devices[slot]
+	homes := d.Homes
+	if len(homes) == 0 {
+		if h := latestOf(t.s.chain(slot)); h != nil {
+			homes = []NodeName{t.s.nodes[h.node].Name}
+		}
+	}
+	for _, name := range homes {
+		node, err := t.node(name)
+		if err != nil {
+			return 0, err
+		}
+		if node != avoid && t.s.nodes[node].state != Down && t.s.nodes[node].state != Isolated {
+			return node, nil
+		}
+	}
+	return 0, fmt.Errorf("device %q has no home that is up (homes: %s)", d.Name, join(homes))
+}
+
+func join(names []NodeName) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = string(n)
+	}
+	return strings.Join(out, ", ")
+}
+
+// latestOf is the record of the latest registration whether or not its node answers.
+func latestOf(h *held) *held {
+	var best *held
+	for ; h != nil; h = h.next {
+		if best == nil || h.TimeStamp > best.TimeStamp || h.TimeStamp == best.TimeStamp && h.Status == Registered && best.Status != Registered {
+			best = h
+		}
+	}
+	return best
+}
+
+// latest finds the record that a change is about.
+func (t *tx) latest(device DeviceName, node NodeName) (int, *held, error) {
+	slot, err := t.slot(device)
+	if err != nil {
+		return 0, nil, err
+	}
+	if node == "" {
+		if h := latestOf(t.s.chain(slot)); h != nil {
+			return slot, h, nil
+		}
+		return 0, nil, fmt.Errorf("device %q has never registered with any node", device)
+	}
+	n, err := t.node(node)
+	if err != nil {
+		return 0, nil, fmt.Errorf("device %q: %w", device, err)
+	}
+	if h := t.s.chain(slot).on(n); h != nil {
+		return slot, h, nil
+	}
+	return 0, nil, fmt.Errorf("device %q has no record on node %q", device, node)
+}
+
+func (t *tx) connected(device DeviceName) (int, *held, error) {
+	slot, h, err := t.latest(device, "")
+	if err == nil && !h.Status.connected() {
+		err = fmt.Errorf("device %q is not registered: %s on node %q", device, h.Status, t.s.nodes[h.node].Name)
+	}
+	return slot, h, err
+}
+
+// draft is a record of the device for a node to be changed: what the latest record knows.
+func (t *tx) draft(slot, node int) Record {
+	if h := latestOf(t.s.chain(slot)); h != nil {
+		return h.Record
+	}
+	return Record{Attempts: Some(0), Download: UnknownDownload}
+}
+
+// join registers a device with a node, after edit has had its say.
+func (t *tx) join(slot, node int, edit func(*Record)) {
+	r := t.draft(slot, node)
+	edit(&r)
+	t.up(slot, &r)
+	t.set(slot, node, &r)
+}
+
+// up makes a record Registered. Its time stamp is later than that of any record the device left (rule V2).
+func (t *tx) up(slot int, r *Record) {
+	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
+	for h := t.s.chain(slot); h != nil; h = h.next {
+		if !h.Status.connected() {
+			r.TimeStamp = max(r.TimeStamp, h.TimeStamp+1)
+		}
+	}
+	if r.LoginUser == "" {
+		r.Lines = lines(t.s.roster.devices[slot].Lines, Registered)
+	} else {
+		r.Lines = withStatus(r.Lines, Registered)
+	}
+}
+
+// leave makes a record say that the device is gone.
+func (t *tx) leave(slot int, h *held, status Status, reason Reason) {
+	r := h.Record
+	t.down(&r, status, reason)
+	t.set(slot, h.node, &r)
+}
+
+func (t *tx) down(r *Record, status Status, reason Reason) {
+	if reason == NoReason {
+		reason = ReasonUnknown
+	}
+	r.Status, r.Reason, r.TimeStamp = status, reason, t.now
+	lineStatus := UnRegistered
+	if status == Rejected {
+		lineStatus = Rejected
+	}
+	r.Lines = withStatus(r.Lines, lineStatus)
+}
+
+// put is set after the checks that records from outside get.
+func (t *tx) put(slot, node int, r Record) error {
+	var c complaints
+	checkRecord(&c, fmt.Sprintf("device %q on node %q", t.s.roster.devices[slot].Name, t.s.nodes[node].Name), t.s.roster.devices[slot], &r)
+	if err := c.err(); err != nil {
+		return err
+	}
+	t.set(slot, node, &r)
+	return nil
+}
+
+func lines(numbers []string, status Status) []Line {
+	if len(numbers) == 0 {
+		return nil
+	}
+	out := make([]Line, len(numbers))
+	for i, n := range numbers {
+		out[i] = Line{n, status}
+	}
+	return out
+}
+
+func withStatus(from []Line, status Status) []Line {
+	out := slices.Clone(from)
+	for i := range out {
+		out[i].Status = status
+	}
+	return out
+}
+
+// The life of a CTI application (rule V6). Connections are named by their ID, or by the application's name for all
+// its connections; an empty Node means any node.
+
+// CloseApplication ends connections: the provider, and every device and line that it had open, are Closed with the
+// reason, now. What failed to open stays OpenFailed.
+type CloseApplication struct {
+	Node   NodeName
+	Name   string
+	Reason uint32
+}
+
+func (c CloseApplication) apply(t *tx) error {
+	return t.eachApplication(c.Node, c.Name, func(a *Application) error {
+		a.Status, a.Reason, a.TimeStamp = Closed, c.Reason, t.now
+		for i := range a.Devices {
+			d := &a.Devices[i]
+			if d.Status == Open {
+				d.Status, d.Reason, d.TimeStamp = Closed, c.Reason, t.now
+			}
+			for k := range d.Lines {
+				if l := &d.Lines[k]; l.Status == Open {
+					l.Status, l.Reason, l.TimeStamp = Closed, c.Reason, t.now
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// FailApplication makes connections OpenFailed with a reason: the provider could not be opened, and it has nothing open.
+type FailApplication struct {
+	Node   NodeName
+	Name   string
+	Reason uint32
+}
+
+func (c FailApplication) apply(t *tx) error {
+	if err := (CloseApplication(c)).apply(t); err != nil {
+		return err
+	}
+	return t.eachApplication(c.Node, c.Name, func(a *Application) error {
+		a.Status = OpenFailed
+		return nil
+	})
+}
+
+// OpenApplication opens known connections again, with all the devices and lines that they had; SetApplication makes
+// a new connection.
+type OpenApplication struct {
+	Node NodeName
+	Name string
+}
+
+func (c OpenApplication) apply(t *tx) error {
+	return t.eachApplication(c.Node, c.Name, func(a *Application) error {
+		a.Status, a.Reason, a.TimeStamp = Open, 0, t.now
+		for i := range a.Devices {
+			open(&a.Devices[i], t.now)
+		}
+		return nil
+	})
+}
+
+func open(d *CtiDevice, now int64) {
+	d.Status, d.Reason, d.TimeStamp = Open, 0, now
+	for k := range d.Lines {
+		d.Lines[k].Status, d.Lines[k].Reason, d.Lines[k].TimeStamp = Open, 0, now
+	}
+}
+
+// OpenDevices makes an application that is Open open devices, with all lines that they have.
+type OpenDevices struct {
+	Node          NodeName
+	Name          string
+	Devices       []DeviceName
+	ControlsMedia bool
+}
+
+func (c OpenDevices) apply(t *tx) error {
+	return t.eachApplication(c.Node, c.Name, func(a *Application) error {
+		if a.Status != Open {
+			return fmt.Errorf("application %q cannot open devices: it is %s", a.ID(), a.Status)
+		}
+		for _, name := range c.Devices {
+			slot, err := t.slot(name)
+			if err != nil {
+				return fmt.Errorf("application %q: %w", a.ID(), err)
+			}
+			dev := t.s.roster.devices[slot]
+			d := CtiDevice{Name: dev.Name, ControlsMedia: c.ControlsMedia}
+			for _, n := range dev.Lines {
+				d.Lines = append(d.Lines, CtiLine{Number: n})
+			}
+			open(&d, t.now)
+			if i := slices.IndexFunc(a.Devices, func(o CtiDevice) bool { return fold(string(o.Name)) == dev.key }); i >= 0 {
+				a.Devices[i] = d
+			} else {
+				a.Devices = append(a.Devices, d)
+			}
+		}
+		return nil
+	})
+}
+
+// CloseDevices makes an application close devices that it has, and their lines, with a reason.
+type CloseDevices struct {
+	Node    NodeName
+	Name    string
+	Devices []DeviceName // none means all
+	Reason  uint32
+}
+
+func (c CloseDevices) apply(t *tx) error {
+	return t.eachApplication(c.Node, c.Name, func(a *Application) error {
+		want := map[string]bool{}
+		for _, d := range c.Devices {
+			want[fold(string(d))] = true
+		}
+		for i := range a.Devices {
+			d := &a.Devices[i]
+			key := fold(string(d.Name))
+			if len(c.Devices) > 0 && !want[key] {
+				continue
+			}
+			delete(want, key)
+			d.Status, d.Reason, d.TimeStamp = Closed, c.Reason, t.now
+			for k := range d.Lines {
+				d.Lines[k].Status, d.Lines[k].Reason, d.Lines[k].TimeStamp = Closed, c.Reason, t.now
+			}
+		}
+		for _, d := range c.Devices {
+			if want[fold(string(d))] {
+				return fmt.Errorf("application %q has not opened device %q", a.ID(), d)
+			}
+		}
+		return nil
+	})
+}
+
+// eachApplication edits a copy of every connection that is meant and puts it back.
+func (t *tx) eachApplication(node NodeName, name string, edit func(*Application) error) error {
+	only := -1
+	if node != "" {
+		n, err := t.node(node)
+		if err != nil {
+			return fmt.Errorf("application %q: %w", name, err)
+		}
+		only = n
+	}
+	var c complaints
+	met := 0
+	for i := range t.s.nodes {
+		if only >= 0 && i != only {
+			continue
+		}
+		for _, known := range t.s.nodes[i].apps {
+			if known.ID() != name && known.Name != name {
+				continue
+			}
+			met++
+			a := *known
+			a.Devices = slices.Clone(a.Devices)
+			for k := range a.Devices {
+				a.Devices[k].Lines = slices.Clone(a.Devices[k].Lines)
+			}
+			if err := edit(&a); err != nil {
+				c.add("%w", err)
+				continue
+			}
+			if err := t.putApplication(a); err != nil {
+				c.add("%w", err)
+			}
+		}
+	}
+	if met == 0 {
+		where := "any node"
+		if only >= 0 {
+			where = "node " + string(node)
+		}
+		c.add("application %q is not connected with %s", name, where)
+	}
+	return c.err()
+}
