@@ -1,0 +1,52 @@
+# make test    everything that decides whether risim is right; .ci/run calls this and nothing else
+# make bench   how fast it is
+# make fuzz    every fuzz target for FUZZTIME each
+#
+# Tests need Go and gcc (for -race). The judges, SOAP stacks and a validator that others wrote, need the Debian packages below;
+# as root what is missing is installed, otherwise one line says what to install.
+
+SHELL    := /bin/bash -o pipefail
+FUZZTIME ?= 30s
+JUDGES   := cmd/risim/testdata/judges
+
+.PHONY: test tools bench fuzz
+
+test: tools $(JUDGES)/node_modules/.package-lock.json
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l) && test -z "$$files" || { echo "gofmt would change:" $$files >&2; exit 1; }
+	go vet -tags judges ./...
+	go test ./...
+	go test -race ./...
+	go test -tags judges -count=1 -run '^TestJudges$$' ./cmd/risim
+
+# Debian's zeep is seen by /usr/bin/python3 only, whatever another python3 stands first in PATH.
+tools:
+	@missing=""; \
+	/usr/bin/python3 -c 'import zeep' 2>/dev/null         || missing+=" python3-zeep"; \
+	php -r '' 2>/dev/null                                 || missing+=" php-cli"; \
+	php -r 'exit((int) !class_exists("SoapClient"));' 2>/dev/null || missing+=" php-soap"; \
+	command -v xmllint >/dev/null                         || missing+=" libxml2-utils"; \
+	command -v node >/dev/null                            || missing+=" nodejs"; \
+	command -v npm >/dev/null                             || missing+=" npm"; \
+	test -n "$$missing" || exit 0; \
+	test "$$(id -u)" = 0 || { echo "make test needs these Debian packages:$$missing (as root it installs them)" >&2; exit 1; }; \
+	set -ex; export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq; \
+	apt-get install -y -qq --no-install-recommends $$missing
+
+# npm writes this file last; it is older than the lock after a change of version.
+$(JUDGES)/node_modules/.package-lock.json: $(JUDGES)/package-lock.json $(JUDGES)/package.json
+	npm ci --prefix $(JUDGES) --no-audit --no-fund
+	@touch $@
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+# The go command fuzzes one target of one package at a time.
+fuzz:
+	@set -e; for package in $$(go list ./...); do \
+		targets=$$(go test -list '^Fuzz' $$package | sed -n '/^Fuzz/p'); \
+		for target in $$targets; do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
