@@ -422,12 +422,13 @@ func (t *tx) join(slot, node int, edit func(*Record)) {
 	t.set(slot, node, &r)
 }
 
-// up makes a record Registered. Its time stamp is later than that of any record the device left (rule V2).
+// up makes a record Registered. Its time stamp is later than that of any record the device left (rule V2), which
+// takes it one second ahead of the clock when both happen at once.
 func (t *tx) up(slot int, r *Record) {
 	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
 	for h := t.s.chain(slot); h != nil; h = h.next {
 		if !h.Status.connected() {
-			r.TimeStamp = max(r.TimeStamp, h.TimeStamp+1)
+			r.TimeStamp = max(r.TimeStamp, min(h.TimeStamp, t.now)+1)
 		}
 	}
 	if r.LoginUser == "" {

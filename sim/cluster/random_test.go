@@ -39,6 +39,8 @@ func drawDevice(t *rapid.T, name string) cluster.Device {
 		Class:    cluster.Class(rapid.IntRange(1, 3).Draw(t, "class")),
 		Model:    pick(t, "model", []uint32{7, 131, 36224}),
 		Protocol: cluster.Protocol(rapid.IntRange(0, 3).Draw(t, "protocol")),
+		Lines:    rapid.SliceOfNDistinct(rapid.SampledFrom(dns), 0, 3, rapid.ID).Draw(t, "configured lines"),
+		Homes:    []cluster.NodeName{nodes[0].Name, nodes[2].Name},
 	}
 }
 
@@ -329,7 +331,7 @@ func drawChange(t *rapid.T, s *cluster.Snapshot) []cluster.Change {
 	for range rapid.IntRange(1, 3).Draw(t, "changes") {
 		name := cluster.DeviceName(pick(t, "device", names))
 		node := pick(t, "node", nodes).Name
-		what := rapid.IntRange(0, 19).Draw(t, "what")
+		what := rapid.IntRange(0, 35).Draw(t, "what")
 		if what == 4 {
 			if states++; states > 1 {
 				continue
@@ -356,6 +358,40 @@ func drawChange(t *rapid.T, s *cluster.Snapshot) []cluster.Change {
 				a := pick(t, "drop", apps)
 				out = append(out, cluster.DropApplication{Node: a.Node, ID: a.ID()})
 			}
+		case 11:
+			out = append(out, cluster.CloseApplication{Name: "jtapi", Reason: 2})
+		case 12:
+			out = append(out, cluster.OpenApplication{Name: "jtapi", Node: node})
+		case 13:
+			out = append(out, cluster.FailApplication{Name: "UCCX", Reason: 3})
+		case 14:
+			out = append(out, cluster.OpenDevices{Name: "jtapi", Devices: []cluster.DeviceName{name}})
+		case 15:
+			out = append(out, cluster.CloseDevices{Name: "jtapi", Reason: 1})
+		case 16, 17:
+			out = append(out, cluster.Register{Device: name, Node: node})
+		case 18, 19:
+			out = append(out, cluster.Unregister{Device: name})
+		case 20:
+			out = append(out, cluster.Reject{Device: name, Node: node, Reason: cluster.AuthenticationError})
+		case 21:
+			out = append(out, cluster.PartiallyRegister{Device: name, Node: node})
+		case 22, 23:
+			out = append(out, cluster.Failover{Device: name, To: node})
+		case 24:
+			out = append(out, cluster.Fallback{Device: name})
+		case 25:
+			out = append(out, cluster.Readdress{Device: name, IPv4: netip.MustParseAddr(pick(t, "v4", v4s))})
+		case 26:
+			out = append(out, cluster.Login{Device: name, User: "anna", Lines: []string{"2001"}})
+		case 27:
+			out = append(out, cluster.Logout{Device: name})
+		case 28:
+			out = append(out, cluster.BeginDownload{Device: name, Load: "sip.2"})
+		case 29:
+			out = append(out, cluster.EndDownload{Device: name})
+		case 30:
+			out = append(out, cluster.ActivateLoad{Device: name, Node: node})
 		default:
 			out = append(out, cluster.SetRecord{Registration: cluster.Registration{Device: name, Node: node, Record: drawRecord(t, s.Now)}})
 		}

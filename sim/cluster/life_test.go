@@ -1,0 +1,367 @@
+package cluster_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/risim/risim/sim/cluster"
+)
+
+// world is a cluster of a publisher and two subscribers with one phone that has two lines, registered with sub1.
+type world struct {
+	*testing.T
+	*cluster.Store
+	now time.Time
+}
+
+const phone = cluster.DeviceName("SEP0011")
+
+func newWorld(t *testing.T) *world {
+	s, err := cluster.New(start, cluster.Config{
+		Nodes: []cluster.Node{{Name: "sub1"}, {Name: "pub", Publisher: true}, {Name: "sub2"}},
+		Devices: []cluster.Device{
+			{Name: phone, Class: cluster.Phone, Model: 7, Lines: []string{"1001", "1002"}, Homes: []cluster.NodeName{"sub1", "sub2"}},
+			{Name: "SEP0022", Class: cluster.Phone, Model: 7, Lines: []string{"1003"}, Homes: []cluster.NodeName{"sub2"}},
+			{Name: "SEPNEW", Class: cluster.Phone, Model: 7, Lines: []string{"1004"}},
+		},
+		Registrations: []cluster.Registration{
+			{Device: phone, Node: "sub1", Record: cluster.Record{Status: cluster.Registered, TimeStamp: start.Unix() - 60, Attempts: cluster.Some(0),
+				Lines: []cluster.Line{{Number: "1001", Status: cluster.Registered}, {Number: "1002", Status: cluster.Registered}},
+				IPv4:  netip.MustParseAddr("10.1.1.1"), ActiveLoad: "load.1", Download: cluster.UnknownDownload}},
+			{Device: "SEP0022", Node: "sub2", Record: cluster.Record{Status: cluster.Registered, TimeStamp: start.Unix() - 60}},
+		},
+		Applications: []cluster.Application{{Name: "uccx", Instance: 7, Address: netip.MustParseAddr("10.9.9.9"), User: "u", Node: "pub", Status: cluster.Open, TimeStamp: 5,
+			Devices: []cluster.CtiDevice{
+				{Name: phone, Status: cluster.Open, TimeStamp: 6, Lines: []cluster.CtiLine{{Number: "1001", Status: cluster.Open, TimeStamp: 7}}},
+				{Name: "SEP0022", Status: cluster.OpenFailed, Reason: 9, TimeStamp: 6},
+			}}},
+	})
+	require.NoError(t, err)
+	return &world{t, s, start}
+}
+
+// does applies changes a minute later and checks the invariants.
+func (w *world) does(changes ...cluster.Change) {
+	w.Helper()
+	w.now = w.now.Add(time.Minute)
+	require.NoError(w, w.Apply(w.now, changes...))
+	require.NoError(w, w.Snapshot().Check())
+}
+
+// refuses expects an error and no trace of the changes.
+func (w *world) refuses(want string, changes ...cluster.Change) {
+	w.Helper()
+	before := w.Snapshot()
+	require.EqualError(w, w.Apply(w.now.Add(time.Minute), changes...), want)
+	require.Same(w, before, w.Snapshot())
+}
+
+func (w *world) record(device cluster.DeviceName, node cluster.NodeName) *cluster.Record {
+	w.Helper()
+	for _, r := range w.Snapshot().Records(device) {
+		if r.Node == node {
+			return r.Record
+		}
+	}
+	return nil
+}
+
+func (w *world) stateID(node cluster.NodeName) uint64 {
+	return w.Snapshot().Nodes()[nodeIndex(w.Snapshot(), node)].StateID
+}
+
+func TestNew_PublisherFirstThenConfiguredOrder_R3(t *testing.T) {
+	var got []cluster.NodeName
+	for _, n := range newWorld(t).Snapshot().Nodes() {
+		got = append(got, n.Name)
+	}
+	require.Equal(t, []cluster.NodeName{"pub", "sub1", "sub2"}, got)
+}
+
+func TestNew_ReportsAllThatIsWrong(t *testing.T) {
+	_, err := cluster.New(start, cluster.Config{
+		Nodes:   []cluster.Node{{Name: "a", Publisher: true, Address: netip.MustParseAddr("10.0.0.1")}, {Name: "A", Publisher: true, Address: netip.MustParseAddr("10.0.0.1")}, {}},
+		Devices: []cluster.Device{{Name: "X", Class: cluster.Phone, Homes: []cluster.NodeName{"b"}}, {Name: "x", Class: cluster.Phone}, {Name: "Y"}},
+		Registrations: []cluster.Registration{
+			{Device: "Z", Node: "a"},
+			{Device: "Y", Node: "q", Record: cluster.Record{Status: cluster.Registered}},
+			{Device: "Y", Node: "a", Record: cluster.Record{Status: cluster.Registered, Reason: cluster.KeepAliveTimeout, IPv6: netip.MustParseAddr("10.0.0.9")}},
+			{Device: "Y", Node: "a", Record: cluster.Record{Status: cluster.PartiallyRegistered, Lines: []cluster.Line{{Number: "1", Status: cluster.PartiallyRegistered}}}},
+		},
+		Applications: []cluster.Application{{Name: "app", Node: "nowhere", Status: cluster.Open}, {Name: "bad", Node: "a"}},
+	})
+	require.EqualError(t, err, `node "A": there is already a node of this name
+node "A": node "a" has the same address
+node 3 of the configuration has no name
+2 nodes are publishers; a cluster has at most one
+device "X": node "b" is not in the cluster (has a, A, )
+device "Y" has no class; expected one of Phone, Gateway, H323, Cti, VoiceMail, MediaResources, SIPTrunk, HuntList, Unknown
+device "x": there is already a device of this name
+registration 1: device "Z" is not in the cluster
+registration of "Y": node "q" is not in the cluster (has a, A, )
+registration of "Y" on "a": Registered has reason KeepAliveTimeout, expected none
+registration of "Y" on "a": 10.0.0.9 is not an IPv6 address
+registration of "Y" on "a": line 1 is PartiallyRegistered; expected Registered, UnRegistered, Rejected or Unknown
+registration of "Y" on "a": PartiallyRegistered needs some lines Registered and others not, has 0 and 0
+registration of "Y" on "a" is given twice
+application "app--0": node "nowhere" is not in the cluster (has a, A, )
+application "bad--0" has no status; expected one of Open, Closed, OpenFailed, Unknown`)
+}
+
+func TestApply_AllOrNothing(t *testing.T) {
+	w := newWorld(t)
+	w.refuses("device \"nobody\" is not in the cluster\nnode \"nowhere\" is not in the cluster (has pub, sub1, sub2)",
+		cluster.Unregister{Device: phone}, cluster.Unregister{Device: "nobody"}, cluster.SetNodeState{Node: "nowhere"})
+	require.Equal(t, cluster.Registered, w.record(phone, "sub1").Status)
+}
+
+func TestApply_RaisesOnlyTheStateIdOfTheNodeConcerned_N2(t *testing.T) {
+	w := newWorld(t)
+	pub, sub1, sub2 := w.stateID("pub"), w.stateID("sub1"), w.stateID("sub2")
+	w.does(cluster.Unregister{Device: phone, Reason: cluster.KeepAliveTimeout})
+	require.Equal(t, []uint64{pub, sub1 + 1, sub2}, []uint64{w.stateID("pub"), w.stateID("sub1"), w.stateID("sub2")})
+	require.Equal(t, sub1+1, w.record(phone, "sub1").StateID)
+}
+
+func TestReject_RaisesAttempts_V1_R8(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.Reject{Device: phone, Reason: cluster.DatabaseConfigurationError})
+	w.does(cluster.Reject{Device: phone, Reason: cluster.DatabaseConfigurationError})
+	r := w.record(phone, "sub1")
+	require.Equal(t, cluster.Some(2), r.Attempts)
+	require.Equal(t, cluster.Rejected, r.Status)
+	require.Equal(t, w.now.Unix(), r.TimeStamp, "R9: the time of the change of status")
+	w.does(cluster.Register{Device: phone})
+	require.Equal(t, cluster.Some(2), w.record(phone, "sub1").Attempts, "how many it took")
+	w.does(cluster.Reject{Device: phone})
+	require.Equal(t, cluster.Some(1), w.record(phone, "sub1").Attempts, "a new round of attempts")
+}
+
+func TestPartiallyRegister_SomeLinesOnly_V1_R7(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.PartiallyRegister{Device: phone})
+	r := w.record(phone, "sub1")
+	require.Equal(t, cluster.PartiallyRegistered, r.Status)
+	require.Equal(t, []cluster.Line{{Number: "1001", Status: cluster.Registered}, {Number: "1002", Status: cluster.UnRegistered}}, r.Lines)
+	w.refuses(`device "SEP0022" on node "sub2": PartiallyRegistered needs some lines Registered and others not, has 0 and 1`, cluster.PartiallyRegister{Device: "SEP0022"})
+	w.refuses(`device "SEP0011" has no line "9"`, cluster.PartiallyRegister{Device: phone, Down: []string{"9"}})
+	w.does(cluster.Register{Device: phone})
+	require.Equal(t, cluster.Registered, w.record(phone, "sub1").Lines[1].Status)
+}
+
+func TestFailover_LeavesAnOlderRecord_V2(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.SetNodeState{Node: "sub1", State: cluster.Down})
+	w.does(cluster.Failover{Device: phone})
+	left, taken := w.record(phone, "sub1"), w.record(phone, "sub2")
+	require.Equal(t, cluster.UnRegistered, left.Status)
+	require.Equal(t, cluster.KeepAliveTimeout, left.Reason)
+	require.Equal(t, []cluster.Line{{Number: "1001", Status: cluster.UnRegistered}, {Number: "1002", Status: cluster.UnRegistered}}, left.Lines)
+	require.Equal(t, cluster.Registered, taken.Status)
+	require.Greater(t, taken.TimeStamp, left.TimeStamp)
+	require.Equal(t, left.IPv4, taken.IPv4)
+
+	w.does(cluster.SetNodeState{Node: "sub1"}, cluster.Fallback{Device: phone})
+	left, taken = w.record(phone, "sub2"), w.record(phone, "sub1")
+	require.Equal(t, cluster.UnRegistered, left.Status)
+	require.Equal(t, cluster.FallbackInitiated, left.Reason)
+	require.Equal(t, cluster.Registered, taken.Status)
+	require.Greater(t, taken.TimeStamp, left.TimeStamp)
+	before := taken
+	w.does(cluster.Fallback{Device: phone})
+	require.Same(t, before, w.record(phone, "sub1"), "falling back to where it is changes nothing")
+	w.refuses(`device "SEP0022" has no home that is up (homes: sub2)`, cluster.Failover{Device: "SEP0022"})
+}
+
+func TestRegister_TakesTheDeviceFromOtherNodes_V1(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.Register{Device: phone, Node: "pub", IPv4: netip.MustParseAddr("10.1.1.2"), Load: "load.2"})
+	require.Equal(t, cluster.DeviceUnregistered, w.record(phone, "sub1").Reason)
+	require.Equal(t, "10.1.1.2", w.record(phone, "pub").IPv4.String())
+	require.Equal(t, "load.2", w.record(phone, "pub").ActiveLoad)
+	w.refuses(`device "SEPNEW" has no home that is up (homes: none)`, cluster.Register{Device: "SEPNEW"})
+	w.does(cluster.Register{Device: "SEPNEW", Node: "sub2"})
+	require.Equal(t, []cluster.Line{{Number: "1004", Status: cluster.Registered}}, w.record("SEPNEW", "sub2").Lines)
+}
+
+func TestDownload_SucceedsThenResetsThenExchangesLoads_V3(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.BeginDownload{Device: phone, Load: "load.2", Server: "10.0.0.5"})
+	r := w.record(phone, "sub1")
+	require.Equal(t, []any{cluster.Upgrading, "load.1", "load.2", "10.0.0.5", start.Unix() - 60}, []any{r.Download, r.ActiveLoad, r.InactiveLoad, r.DownloadServer, r.TimeStamp})
+	w.does(cluster.EndDownload{Device: phone})
+	require.Equal(t, cluster.Successful, w.record(phone, "sub1").Download)
+	w.does(cluster.Unregister{Device: phone, Reason: cluster.CallManagerReset})
+	w.does(cluster.ActivateLoad{Device: phone})
+	r = w.record(phone, "sub1")
+	require.Equal(t, []any{cluster.Registered, "load.2", "load.1"}, []any{r.Status, r.ActiveLoad, r.InactiveLoad})
+}
+
+func TestDownload_FailsAndKeepsTheActiveLoad_V3(t *testing.T) {
+	w := newWorld(t)
+	w.refuses(`device "SEP0011" is not downloading: Unknown`, cluster.EndDownload{Device: phone})
+	w.refuses(`device "SEP0011" has no downloaded load to activate`, cluster.ActivateLoad{Device: phone})
+	w.does(cluster.BeginDownload{Device: phone, Load: "load.2", Server: "10.0.0.5"}, cluster.EndDownload{Device: phone, Failure: "File not found"})
+	r := w.record(phone, "sub1")
+	require.Equal(t, []any{cluster.Failed, "load.1", "File not found"}, []any{r.Download, r.ActiveLoad, r.DownloadFailure})
+}
+
+func TestLogin_SetsUserAndLinesAndLogoutClearsThem_V4(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.Login{Device: phone, User: "anna", Lines: []string{"2001"}})
+	r := w.record(phone, "sub1")
+	require.Equal(t, []any{"anna", []cluster.Line{{Number: "2001", Status: cluster.Registered}}, w.now.Unix()}, []any{r.LoginUser, r.Lines, r.TimeStamp})
+	w.does(cluster.Failover{Device: phone})
+	require.Equal(t, "2001", w.record(phone, "sub2").Lines[0].Number, "the user stays logged in")
+	w.does(cluster.Logout{Device: phone})
+	r = w.record(phone, "sub2")
+	require.Empty(t, r.LoginUser)
+	require.Equal(t, "1001", r.Lines[0].Number)
+	w.refuses(`device "SEP0011": nobody is logged in`, cluster.Logout{Device: phone})
+}
+
+func TestRestartRIS_ForgetsEverything_V5(t *testing.T) {
+	w := newWorld(t)
+	was := w.Snapshot().Nodes()[nodeIndex(w.Snapshot(), "sub1")]
+	w.does(cluster.RestartRIS{Node: "sub1"})
+	is := w.Snapshot().Nodes()[nodeIndex(w.Snapshot(), "sub1")]
+	require.Greater(t, is.Started, was.Started)
+	require.Greater(t, is.CtiStarted, was.CtiStarted)
+	require.Zero(t, is.Records)
+	require.Nil(t, w.record(phone, "sub1"))
+	require.LessOrEqual(t, is.StateID, uint64(1), "StateIds count from the start")
+	w.does(cluster.Register{Device: phone, Node: "sub1"})
+	require.NotNil(t, w.record(phone, "sub1"))
+}
+
+func TestSetNodeState_RecordsComeBackWithTheNode_R5(t *testing.T) {
+	w := newWorld(t)
+	for state, code := range map[cluster.NodeState]cluster.ReturnCode{cluster.Down: cluster.NodeNotResponding, cluster.Isolated: cluster.NodeNotResponding, cluster.Broken: cluster.InternalError} {
+		w.does(cluster.SetNodeState{Node: "sub1", State: state})
+		res := w.Snapshot().Select(cluster.DeviceQuery{})
+		require.Equal(t, code, res.Nodes[1].Code)
+		require.Empty(t, res.Nodes[1].Devices)
+		require.Equal(t, 1, res.Found, "the other nodes answer")
+	}
+	w.does(cluster.SetNodeState{Node: "sub1"})
+	require.Equal(t, 2, w.Snapshot().Select(cluster.DeviceQuery{}).Found)
+}
+
+func TestReaddress_FoundByTheNewAddressOnly(t *testing.T) {
+	w := newWorld(t)
+	by := func(a string) int {
+		return w.Snapshot().Select(cluster.DeviceQuery{By: cluster.ByIPv4, Items: []string{a}}).Found
+	}
+	require.Equal(t, 1, by("10.1.1.1"))
+	w.does(cluster.Readdress{Device: phone, IPv4: netip.MustParseAddr("10.1.1.77")})
+	require.Equal(t, []int{0, 1}, []int{by("10.1.1.1"), by("10.1.1.77")})
+}
+
+func TestApplication_LosingTheProviderClosesWhatItOpened_V6(t *testing.T) {
+	w := newWorld(t)
+	app := func() *cluster.Application { return w.Snapshot().Applications()[0] }
+	w.does(cluster.CloseApplication{Name: "uccx", Reason: 2})
+	a := app()
+	now := w.now.Unix()
+	require.Equal(t, []any{cluster.Closed, uint32(2), now}, []any{a.Status, a.Reason, a.TimeStamp})
+	require.Equal(t, []any{cluster.Closed, uint32(2), now}, []any{a.Devices[0].Status, a.Devices[0].Reason, a.Devices[0].TimeStamp})
+	require.Equal(t, []any{cluster.Closed, uint32(2), now}, []any{a.Devices[0].Lines[0].Status, a.Devices[0].Lines[0].Reason, a.Devices[0].Lines[0].TimeStamp})
+	require.Equal(t, cluster.OpenFailed, a.Devices[1].Status, "what failed to open stays so")
+
+	w.refuses(`application "uccx-10.9.9.9-7" cannot open devices: it is Closed`, cluster.OpenDevices{Name: "uccx", Devices: []cluster.DeviceName{phone}})
+	w.does(cluster.OpenApplication{Name: "uccx-10.9.9.9-7"})
+	require.Equal(t, cluster.Open, app().Devices[1].Status)
+	w.does(cluster.OpenDevices{Name: "uccx", Devices: []cluster.DeviceName{"SEPNEW"}, ControlsMedia: true})
+	require.Equal(t, "1004", app().Devices[2].Lines[0].Number)
+	w.does(cluster.CloseDevices{Name: "uccx", Devices: []cluster.DeviceName{"sepnew"}, Reason: 4})
+	require.Equal(t, []any{cluster.Closed, uint32(4)}, []any{app().Devices[2].Status, app().Devices[2].Lines[0].Reason})
+	w.refuses(`application "uccx-10.9.9.9-7" has not opened device "nobody"`, cluster.CloseDevices{Name: "uccx", Devices: []cluster.DeviceName{"nobody"}})
+	w.does(cluster.FailApplication{Name: "uccx", Node: "pub", Reason: 5})
+	require.Equal(t, []any{cluster.OpenFailed, uint32(5)}, []any{app().Status, app().Reason})
+	w.refuses(`application "none" is not connected with any node`, cluster.CloseApplication{Name: "none"})
+	w.refuses(`application "uccx" is not connected with node sub1`, cluster.CloseApplication{Name: "uccx", Node: "sub1"})
+}
+
+func TestReasons_NumbersByEdition_R8(t *testing.T) {
+	for _, c := range []struct {
+		name                         string
+		documented, field, rejection uint32
+	}{
+		{"ConnectivityError", 2, 6, 6},
+		{"PowerSavePlus", 19, 21, 1},
+		{"EMLoginLogout", 1, 19, 1},
+		{"keepalivetimeout", 13, 13, 1},
+		{"AuthenticationError", 1, 1, 10},
+		{"FallbackInitiated", 1, 28, 1},
+		{"LowBattery", 1, 33, 1},
+		{"ManualPowerOff", 1, 34, 1},
+		{"Unknown", 1, 1, 1},
+		{"6", 6, 6, 6},
+		{"0", 0, 0, 0},
+		{"32767", 32767, 32767, 32767},
+	} {
+		r, err := cluster.ParseReason(c.name)
+		require.NoError(t, err)
+		got := []uint32{
+			cluster.DocumentedReasons.Number(cluster.UnRegistered, r),
+			cluster.FieldReasons.Number(cluster.UnRegistered, r),
+			cluster.FieldReasons.Number(cluster.Rejected, r),
+		}
+		require.Equal(t, []uint32{c.documented, c.field, c.rejection}, got, c.name)
+		again, err := cluster.ParseReason(r.String())
+		require.NoError(t, err)
+		require.Equal(t, r, again)
+	}
+	for _, bad := range []string{"", "-1", "32768", "KeepAlive"} {
+		_, err := cluster.ParseReason(bad)
+		require.ErrorContains(t, err, "neither a known cause")
+	}
+}
+
+// N6: history that has rolled over, marks from the future, of nodes that were not asked, given twice.
+func TestNoChange_UnusableMarks_N6(t *testing.T) {
+	w := newWorld(t)
+	q := cluster.DeviceQuery{}
+	full := w.Snapshot().Select(q)
+	marks := func(edit func([]cluster.Mark) []cluster.Mark) cluster.Verdict {
+		q.Since = edit(marksOf(full.Nodes, func(n cluster.NodeDevices) cluster.NodeAnswer { return n.NodeAnswer }))
+		return w.Snapshot().Select(q).Since
+	}
+	require.Equal(t, cluster.Unchanged, marks(func(m []cluster.Mark) []cluster.Mark { return m }))
+	require.Equal(t, cluster.RolledOver, marks(func(m []cluster.Mark) []cluster.Mark { m[0].StateID++; return m }))
+	require.Equal(t, cluster.Changed, marks(func(m []cluster.Mark) []cluster.Mark { m[0].Started++; return m }))
+	require.Equal(t, cluster.Changed, marks(func(m []cluster.Mark) []cluster.Mark { return m[1:] }), "a node appeared")
+	require.Equal(t, cluster.Foreign, marks(func(m []cluster.Mark) []cluster.Mark { m[0].Node = "other"; return m }))
+	require.Equal(t, cluster.Foreign, marks(func(m []cluster.Mark) []cluster.Mark { return append(m, m[0]) }))
+	q.Node = "pub"
+	require.Equal(t, cluster.Foreign, marks(func(m []cluster.Mark) []cluster.Mark { return m }), "names nodes that were not asked")
+	require.Equal(t, cluster.Unchanged, marks(func(m []cluster.Mark) []cluster.Mark { return m[:1] }))
+}
+
+// N5: knob noChange per-node.
+func TestNoChange_PerNode_N5(t *testing.T) {
+	w := newWorld(t)
+	q := cluster.DeviceQuery{PerNode: true, Limit: 1}
+	full := w.Snapshot().Select(q)
+	q.Since = marksOf(full.Nodes, func(n cluster.NodeDevices) cluster.NodeAnswer { return n.NodeAnswer })
+	w.does(cluster.Unregister{Device: "SEP0022"})
+	res := w.Snapshot().Select(q)
+	require.Equal(t, cluster.Changed, res.Since)
+	require.True(t, res.Nodes[0].NoChange)
+	require.True(t, res.Nodes[1].NoChange)
+	require.Equal(t, cluster.Ok, res.Nodes[1].Code)
+	require.Empty(t, res.Nodes[1].Devices)
+	require.False(t, res.Nodes[2].NoChange)
+	require.Equal(t, cluster.DeviceName("SEP0022"), res.Nodes[2].Devices[0].Device.Name, "unchanged nodes do not use up the limit")
+}
+
+func TestSelect_CaseOnlyMatchIsTold_W6(t *testing.T) {
+	s := newWorld(t).Snapshot()
+	for item, want := range map[string]string{"SEP0011": "", "sep0011": "sep0011", "sEp*": "sEp*", "*": "", "SEP*": "", "nobody": ""} {
+		require.Equal(t, want, s.Select(cluster.DeviceQuery{Items: []string{item}}).CaseOnly, item)
+	}
+	require.Equal(t, "UCCX*", s.SelectCti(cluster.CtiQuery{Apps: []string{"UCCX*"}}).CaseOnly)
+}
