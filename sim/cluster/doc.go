@@ -1,2 +1,29 @@
-// Package cluster is one Unified CM cluster as a value: its nodes, devices, registrations and CTI applications.
+// Package cluster is one Unified CM cluster as a value: what it knows, and how that changes.
+//
+//	store, err := cluster.New(time.Now(), cluster.Config{
+//		Nodes:   []cluster.Node{{Name: "cucm-pub", Publisher: true}},
+//		Devices: []cluster.Device{{Name: "SEP000102030405", Class: cluster.Phone, Lines: []string{"1001"}}},
+//	})
+//	err = store.Apply(time.Now(), cluster.Register{Device: "SEP000102030405", Node: "cucm-pub"})
+//	res := store.Snapshot().Select(cluster.DeviceQuery{Items: []string{"SEP*"}})
+//
+// A device is configured once for the cluster. Each node's RIS keeps its own record of every device that has registered
+// with it since RIS started there, so that a failover leaves two: an UnRegistered one on the node that was left, and a
+// newer, Registered one on the node that took over. selectCmDevice shows both, selectCmDeviceExt only the newest
+// (DeviceQuery.Newest). CTI applications have connections with nodes, and through these devices and lines open.
+//
+// Every change of a node's records raises that node's StateId, and each node remembers its recent changes. From the
+// StateIds of an earlier answer (a query's Since) follows whether anything that the query is about has changed.
+//
+// What it promises:
+//
+//   - A [Snapshot] and everything reached from it never changes. Any number of goroutines may read it; a request reads
+//     one snapshot and nothing else.
+//   - [Store.Apply] makes all its changes or none, and tells of everything that is wrong with them.
+//   - Time is an argument. There is no clock here, no goroutine, no randomness, and nothing of HTTP or SOAP: the same
+//     configuration and the same changes give the same answers.
+//
+// The files: device.go and enum.go are the words, query.go the questions and answers; snapshot.go and index.go hold the
+// state, tx.go changes it; change.go and life.go are what can happen; select.go, match.go and cti.go answer, since.go
+// decides on NoChange; reason.go has the tables of status reasons.
 package cluster
