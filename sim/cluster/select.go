@@ -189,7 +189,7 @@ func (f *deviceFilter) run(res DeviceResult, asked []int, same []bool) DeviceRes
 	for i := range at {
 		at[i] = -1
 	}
-	first := -1
+	answering := false
 	for i, node := range asked {
 		switch {
 		case s.nodes[node].state != Up:
@@ -197,24 +197,37 @@ func (f *deviceFilter) run(res DeviceResult, asked []int, same []bool) DeviceRes
 			keep(&res.Nodes[i].NodeAnswer, q.Since)
 		default:
 			at[node] = i
-			if first < 0 {
-				first = i
-			}
+			answering = true
 		}
 	}
-	if first < 0 {
+	if !answering {
 		return res
 	}
 	limit := q.Limit
 	if limit <= 0 {
 		limit = len(s.roster.devices) * len(s.nodes)
 	}
-	take := func(d *Device, h *held) {
+	take := func(d *Device, h *held) (full bool) {
 		n := &res.Nodes[at[h.node]]
 		n.Found++
 		if len(n.Devices) < limit {
 			n.Devices = append(n.Devices, DeviceRecord{d, &h.Record})
 		}
+		if q.CountAll {
+			return false
+		}
+		// Nodes are filled in order (rule Q3). Once those that can get no more have used up the limit together with the
+		// one after them, nothing else can be returned.
+		left := limit
+		for i, node := range asked {
+			if left -= len(res.Nodes[i].Devices); left <= 0 {
+				return true
+			}
+			if at[node] >= 0 && res.Nodes[i].Found < s.nodes[node].records {
+				return false
+			}
+		}
+		return true
 	}
 plan:
 	for _, p := range f.plan() {
@@ -225,19 +238,15 @@ plan:
 				continue
 			}
 			if q.Newest {
-				if h := s.newest(chain); h != nil && at[h.node] >= 0 && f.record(h) {
-					take(d, h)
+				if h := s.newest(chain); h != nil && at[h.node] >= 0 && f.record(h) && take(d, h) {
+					break plan
 				}
-			} else {
-				for h := chain; h != nil; h = h.next {
-					if at[h.node] >= 0 && f.record(h) {
-						take(d, h)
-					}
-				}
+				continue
 			}
-			// The first node is filled first (rule Q3): once it is full, nothing else can be returned.
-			if !q.CountAll && len(res.Nodes[first].Devices) >= limit {
-				break plan
+			for h := chain; h != nil; h = h.next {
+				if at[h.node] >= 0 && f.record(h) && take(d, h) {
+					break plan
+				}
 			}
 		}
 	}
