@@ -1,0 +1,121 @@
+package soap
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Advice is a remark on what a client did: something that works here or may work, and will hurt elsewhere. It never
+// changes the answer (section J of the rules).
+type Advice struct {
+	ID   string // stable: one of the Advice constants, or of those that need more than one exchange
+	Text string // one sentence; on an Exchange it names the offending value
+	Rule string // the rule of behaviour that the client has met
+	Fix  string // what to do instead
+}
+
+// The advice that a single exchange shows.
+const (
+	AdviceSOAPActionMissing  = "soap-action-missing"
+	AdviceSOAPActionMismatch = "soap-action-mismatch"
+	AdviceOutOfOrder         = "criteria-out-of-order"
+	AdviceUnknownElement     = "unknown-element"
+	AdviceAboveLimit         = "max-above-limit"
+	AdviceAtLimit            = "result-at-limit"
+	AdviceUnknownClass       = "unknown-device-class"
+	AdviceUnknownStatus      = "unknown-status"
+	AdviceUnknownModel       = "unknown-model"
+	AdviceNoSelectBy         = "select-by-missing"
+	AdviceNoCtiClass         = "cti-class-missing"
+	AdviceEmptyItem          = "empty-item"
+	AdviceComma              = "comma-in-item"
+	AdviceNotAnAddress       = "item-not-an-address"
+	AdviceExtWildcard        = "ext-wildcard"
+	AdviceCaseOnly           = "case-only-match"
+	AdviceDuplicates         = "several-records-of-one-device"
+	AdviceStateInfoBad       = "state-info-unreadable"
+	AdviceStateInfoForeign   = "state-info-of-other-nodes"
+	AdviceStateInfoOld       = "state-info-too-old"
+	AdviceDirNumbersIgnored  = "dir-numbers-ignored"
+	AdviceDevNamesIgnored    = "dev-names-ignored"
+	AdviceUnknownNode        = "unknown-node"
+	AdviceDeprecatedPath     = "deprecated-endpoint"
+)
+
+// advices is the one place where an advice's rule and remedy stand. A %v in a sentence is the offending value.
+var advices = []Advice{
+	{AdviceSOAPActionMissing, "The request has no SOAPAction header.", "H3",
+		"Send the operation's name as SOAPAction: one report has a real Unified CM refuse requests without it."},
+	{AdviceSOAPActionMismatch, "SOAPAction %v does not name the operation in the body.", "H3",
+		"Send the name of the operation; it is the body that counts here."},
+	{AdviceOutOfOrder, "Element %v stands out of the contract's order.", "X6",
+		"Send the elements in the contract's order: a real Unified CM may read them in sequence."},
+	{AdviceUnknownElement, "The contract has no element %v there; it was ignored.", "X6",
+		"Compare the request with the contract, letter by letter."},
+	{AdviceAboveLimit, "The number of results asked for, %v, is above the service's limit and was lowered to it.", "Q1",
+		"Ask for no more than the limit, and for less at a time than it can cut off."},
+	{AdviceAtLimit, "The answer holds exactly as many results as its limit of %v allows, so there may be more: nothing in it tells.", "Q2",
+		"Take such an answer as cut off, and ask again by narrower items."},
+	{AdviceUnknownClass, "DeviceClass %v is none of the contract's, so nothing can match.", "Q4",
+		"Use Any, or a class of the contract."},
+	{AdviceUnknownStatus, "Status %v is none of the contract's, so nothing can match.", "Q4",
+		"Use Any, or a status of the contract; UnRegistered has two capitals."},
+	{AdviceUnknownModel, "No model has the number %v.", "Q5",
+		"Look the number up in the typemodel table; 255 means any."},
+	{AdviceNoSelectBy, "The request does not say what its items are, so they were taken as %v.", "Q7",
+		"Say it in SelectBy or SelectAppBy."},
+	{AdviceNoCtiClass, "The request has no CtiMgrClass; it was taken as %v.", "C1",
+		"Say Provider, Device or Line."},
+	{AdviceEmptyItem, "The request selects by no item, or by an empty one, which means everything.", "Q9",
+		"Name what you want; in selectCmDevice, * means everything."},
+	{AdviceComma, "Item %v holds a comma, which is an ordinary character: it does not separate names.", "Q9",
+		"Send one item element for each name."},
+	{AdviceNotAnAddress, "Item %v is neither an address of the kind selected by nor has a wildcard, so it matches nothing.", "W7",
+		"Send a whole address, or a part of one with *."},
+	{AdviceExtWildcard, "Item %v of selectCmDeviceExt holds *, which is not a wildcard there.", "W5",
+		"Send whole names, or use selectCmDevice."},
+	{AdviceCaseOnly, "Item %v matches only because case is ignored.", "W6",
+		"Write it as the cluster does: whether a real Unified CM ignores case is not known."},
+	{AdviceDuplicates, "Device %v is in the answer more than once, under several nodes.", "R1",
+		"Believe the record with the newest TimeStamp, or ask selectCmDeviceExt, which gives only that."},
+	{AdviceStateInfoBad, "StateInfo cannot be read (%v), so it counted as none.", "N6",
+		"Send the string of the last answer back as it came."},
+	{AdviceStateInfoForeign, "StateInfo names nodes that this query does not ask, so it counted as none.", "N6",
+		"Send a StateInfo only with the query that it came from."},
+	{AdviceStateInfoOld, "StateInfo is from before the history that the nodes keep, or from a future that they have not seen, so it counted as none.", "N6",
+		"Send the StateInfo of the last answer."},
+	{AdviceDirNumbersIgnored, "DirNumbers counts only when CtiMgrClass is Line, and was ignored with %v.", "C4",
+		"Ask for CtiMgrClass Line."},
+	{AdviceDevNamesIgnored, "DevNames counts only when CtiMgrClass is Device or Line, and was ignored with %v.", "C4",
+		"Ask for CtiMgrClass Device or Line."},
+	{AdviceUnknownNode, "NodeName %v is no node of the cluster.", "Q8",
+		"Use a node's name or address as the cluster has it, or none for all nodes."},
+	{AdviceDeprecatedPath, "Path %v is that of the deprecated RisPort service.", "H7",
+		"Use " + Path + "."},
+}
+
+// Advices lists the advice that a single exchange can show, with … in the place of an offending value.
+func Advices() []Advice {
+	list := slices.Clone(advices)
+	for i := range list {
+		list[i].Text = strings.Replace(list[i].Text, "%v", "…", 1)
+	}
+	return list
+}
+
+// advise makes the advice of an exchange.
+func advise(id string, value ...any) Advice {
+	for _, a := range advices {
+		if a.ID == id {
+			if len(value) > 0 {
+				a.Text = fmt.Sprintf(a.Text, value...)
+			}
+			return a
+		}
+	}
+	panic("soap: no advice " + id)
+}
+
+// quoted is a value from a request as a sentence shows it.
+func quoted(value string) string { return fmt.Sprintf("%q", clip(value)) }

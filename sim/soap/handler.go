@@ -1,0 +1,307 @@
+package soap
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/risim/risim/sim/cluster"
+)
+
+// scratch is memory that exchanges use one after the other.
+type scratch struct {
+	out  []byte
+	seen map[*cluster.Device]struct{}
+}
+
+// keptScratch is the longest answer whose memory is kept for the next one.
+const keptScratch = 16 << 20
+
+// reply is an answer, ready to be sent.
+type reply struct {
+	status        int
+	contentType   string
+	header, value string // one more header, when not empty
+	body          []byte
+}
+
+// refusal is the reason for an answer that is not a good one: a SOAP fault, or an HTTP status.
+type refusal struct {
+	fault         *Fault
+	status        int // when there is no fault
+	header, value string
+}
+
+const (
+	textXML  = "text/xml;charset=utf-8"
+	soapXML  = "application/soap+xml;charset=utf-8"
+	textHTML = "text/html;charset=utf-8"
+)
+
+// answer is the way of every request, from its headers to its answer. What refuses it, and when, is rules H5 and T3.
+func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
+	set := s.settings.Load()
+	if wantsContract(x.HTTP) {
+		return s.contract(x, set)
+	}
+	if x.HTTP.Method != http.MethodPost {
+		return nil, methodNotAllowed(x.HTTP.Method)
+	}
+	if no := s.authenticate(x, set); no != nil {
+		return nil, no
+	}
+	q, fault := s.read(x, set)
+	if fault != nil {
+		if set.countRefused {
+			s.throttle.charge(s.cfg.Now(), x.Node, set)
+		}
+		return nil, &refusal{fault: fault}
+	}
+	if !s.throttle.allow(s.cfg.Now(), x.Node, set) {
+		return nil, &refusal{fault: rateFault(set, x.Node, soapAction(x.HTTP))}
+	}
+	s.ask(x, set, &q, mem)
+	if x.silent && s.cfg.Wait != nil && set.nodeTimeout > 0 {
+		_ = s.cfg.Wait(x.HTTP.Context(), set.nodeTimeout) // fails when the client has gone, which writing finds out
+	}
+	out := &reply{status: http.StatusOK, contentType: textXML, body: mem.out}
+	if x.Request.SOAP12 {
+		out.contentType = soapXML
+	}
+	if set.sessions && !x.inSession {
+		out.header, out.value = "Set-Cookie", setCookie(s.sessions.start(x.User, x.Started))
+	}
+	return out, nil
+}
+
+// read takes the body of a request and understands it.
+func (s *Service) read(x *Exchange, set *Settings) (query, *Fault) {
+	body, fault := ReadBody(x.HTTP, int64(set.maxBody))
+	x.RequestBytes = len(body)
+	if fault != nil {
+		return query{}, fault
+	}
+	req, fault := Decode(body, x.HTTP.Header.Get("Content-Type"), Limits{Depth: set.maxDepth})
+	if fault != nil {
+		return query{}, fault
+	}
+	x.Request, x.Operation, x.NodeAsked, x.StateIn = req, req.Op, req.NodeName.Value, req.StateInfo
+	if fault := s.checkAction(x, set); fault != nil {
+		return query{}, fault
+	}
+	q, advice, fault := translate(req, set, s.cfg.KnownModel)
+	x.Limit = q.limit
+	x.Advice = append(x.Advice, advice...)
+	return q, fault
+}
+
+// checkAction is rule H3: the body decides, but a SOAPAction that is absent or says something else is noted. SOAP 1.2
+// has none: its action is a parameter of the content type that may be left out.
+func (s *Service) checkAction(x *Exchange, set *Settings) *Fault {
+	if x.Request.SOAP12 {
+		return nil
+	}
+	action := soapAction(x.HTTP)
+	switch _, sent := x.HTTP.Header["Soapaction"]; {
+	case !sent && set.requireSOAPAction:
+		return &Fault{Name: FaultMalformed, Code: "soapenv:Client", String: fmt.Sprintf("The request has no SOAPAction header; expected %q", x.Operation)}
+	case !sent:
+		x.advise(AdviceSOAPActionMissing)
+	case !strings.EqualFold(action[strings.LastIndexAny(action, "#/")+1:], x.Operation.String()):
+		x.advise(AdviceSOAPActionMismatch, quoted(action))
+	}
+	return nil
+}
+
+// soapAction is the SOAPAction of a request without its quotes.
+func soapAction(r *http.Request) string {
+	return strings.Trim(r.Header.Get("SOAPAction"), "\" \t")
+}
+
+// ask puts a query to the present snapshot and encodes the answer into mem.
+func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
+	f := newForm(set, x.Request.SOAP12, q.node)
+	snap := s.cfg.Store.Snapshot()
+	x.SnapshotVersion = snap.Version
+	var caseOnly string
+	if q.op == SelectCtiItem {
+		res := snap.SelectCti(q.cti)
+		x.Found, x.Verdict, caseOnly = res.Found, res.Since, res.CaseOnly
+		for i := range res.Nodes {
+			x.note(&res.Nodes[i].NodeAnswer, len(res.Nodes[i].Items))
+		}
+		mem.out, x.StateOut = appendCti(mem.out[:0], &res, f)
+	} else {
+		res := snap.Select(q.device)
+		x.Found, x.Verdict, caseOnly = res.Found, res.Since, res.CaseOnly
+		for i := range res.Nodes {
+			x.note(&res.Nodes[i].NodeAnswer, len(res.Nodes[i].Devices))
+		}
+		if d := mem.twice(&res); d != nil {
+			x.advise(AdviceDuplicates, quoted(string(d.Name)))
+		}
+		mem.out, x.StateOut = appendDevices(mem.out[:0], &res, f)
+	}
+	if set.revealTruncation {
+		x.Truncated = x.Found > x.Returned
+	} else if x.Truncated = x.Returned == x.Limit && !q.bounded(); x.Truncated {
+		x.advise(AdviceAtLimit, x.Limit)
+	}
+	if caseOnly != "" {
+		x.advise(AdviceCaseOnly, quoted(caseOnly))
+	}
+	switch x.Verdict {
+	case cluster.Foreign:
+		x.advise(AdviceStateInfoForeign)
+	case cluster.RolledOver:
+		x.advise(AdviceStateInfoOld)
+	}
+}
+
+// note takes down what one node answered.
+func (x *Exchange) note(a *cluster.NodeAnswer, returned int) {
+	x.Returned += returned
+	switch a.Code {
+	case cluster.NodeNotResponding:
+		x.silent = true
+	case cluster.InvalidNodeName:
+		x.advise(AdviceUnknownNode, quoted(string(a.Node)))
+	}
+}
+
+// twice finds a device that an answer has under several nodes (rule R1), nil when there is none.
+func (mem *scratch) twice(res *cluster.DeviceResult) *cluster.Device {
+	full := 0
+	for i := range res.Nodes {
+		if len(res.Nodes[i].Devices) > 0 {
+			full++
+		}
+	}
+	if full < 2 {
+		return nil
+	}
+	if mem.seen == nil {
+		mem.seen = map[*cluster.Device]struct{}{}
+	}
+	defer clear(mem.seen)
+	for i := range res.Nodes {
+		for _, d := range res.Nodes[i].Devices {
+			if _, ok := mem.seen[d.Device]; ok {
+				return d.Device
+			}
+			mem.seen[d.Device] = struct{}{}
+		}
+	}
+	return nil
+}
+
+// contract is rule H2.
+func (s *Service) contract(x *Exchange, set *Settings) (*reply, *refusal) {
+	x.Contract = true
+	if set.wsdlAuth {
+		if no := s.authenticate(x, set); no != nil && no.fault != nil {
+			return nil, unauthorized(set.realm) // a session's end is no matter for a reader
+		} else if no != nil {
+			return nil, no
+		}
+	}
+	scheme, host := "https", "localhost:8443"
+	if set.wsdlAddress == "request" {
+		if host = x.HTTP.Host; x.HTTP.TLS == nil {
+			scheme = "http"
+		}
+	}
+	return &reply{status: http.StatusOK, contentType: textXML, body: s.cfg.WSDL(scheme + "://" + host + Path)}, nil
+}
+
+// wantsContract says that a request is for ?wsdl, in any case.
+func wantsContract(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	for key := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		key, _, _ = strings.Cut(key, "=")
+		if strings.EqualFold(strings.TrimSuffix(key, "/"), "wsdl") {
+			return true
+		}
+	}
+	return false
+}
+
+func methodNotAllowed(method string) *refusal {
+	allow := "GET, HEAD, POST"
+	if method == http.MethodGet || method == http.MethodHead {
+		allow = "POST" // only ?wsdl is there to be got
+	}
+	return &refusal{status: http.StatusMethodNotAllowed, header: "Allow", value: allow}
+}
+
+// exchange makes an answer, writes it and lets the observer know: the one way out for good answers and refusals.
+func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exchange, *scratch) (*reply, *refusal)) {
+	mem := s.scratch.Get().(*scratch)
+	out, no := guarded(x, mem, answer)
+	if no != nil {
+		out = no.reply(x, mem)
+	}
+	x.HTTPStatus, x.ResponseBytes = out.status, len(out.body)
+	h := w.Header()
+	h.Set("Content-Type", out.contentType)
+	h.Set("Content-Length", strconv.Itoa(len(out.body)))
+	if out.header != "" {
+		h.Set(out.header, out.value)
+	}
+	w.WriteHeader(out.status)
+	_, _ = w.Write(out.body) // fails when the client has gone, and then there is nobody to tell
+	if cap(mem.out) <= keptScratch {
+		s.scratch.Put(mem)
+	}
+	if s.cfg.Observe != nil {
+		s.cfg.Observe(x)
+	}
+}
+
+// guarded turns a panic into a fault: a bug that one request meets is not the end of the others.
+func guarded(x *Exchange, mem *scratch, answer func(*Exchange, *scratch) (*reply, *refusal)) (out *reply, no *refusal) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.Panic = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			no = &refusal{fault: &Fault{Name: FaultInternal, Code: "soapenv:Server", String: fmt.Sprintf("Internal error of the simulator: %v", p)}}
+		}
+	}()
+	return answer(x, mem)
+}
+
+// reply is a refusal as it is sent: the fault as SOAP in the request's version, or the status as a page (rule H7).
+func (no *refusal) reply(x *Exchange, mem *scratch) *reply {
+	out := &reply{status: no.status, header: no.header, value: no.value}
+	if no.fault == nil {
+		out.contentType = textHTML
+		mem.out = appendPage(mem.out[:0], no.status, x.HTTP.URL.Path)
+		out.body = mem.out
+		return out
+	}
+	fault := *no.fault
+	if fault.Name == "" {
+		fault.Name = FaultMalformed
+	}
+	x.Fault = &fault
+	out.status, out.contentType = http.StatusInternalServerError, textXML
+	soap12 := speaksSOAP12(x)
+	if soap12 {
+		out.contentType = soapXML
+	}
+	mem.out = AppendFault(mem.out[:0], &fault, soap12)
+	out.body = mem.out
+	return out
+}
+
+// speaksSOAP12 goes by the envelope, or by the content type when none could be read (rule H4).
+func speaksSOAP12(x *Exchange) bool {
+	if x.Request != nil {
+		return x.Request.SOAP12
+	}
+	media, _, _ := strings.Cut(x.HTTP.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "application/soap+xml")
+}

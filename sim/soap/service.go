@@ -1,0 +1,171 @@
+package soap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/risim/risim/sim/cluster"
+)
+
+// Path is where a Unified CM serves RisPort70 (rule H1).
+const Path = "/realtimeservice2/services/RISService70"
+
+// Config is all that a service needs.
+type Config struct {
+	Store    *cluster.Store
+	Settings Settings // the zero value is the profile documented
+	Users    []User   // who may log in; at least one
+
+	// WSDL gives the contract with an address in it. Required.
+	WSDL func(address string) []byte
+	// Now is the simulated time. Required.
+	Now func() time.Time
+	// Wait lets simulated time pass, for a node that does not respond (rule R5), and ends early with an error when ctx
+	// does. Nil never waits.
+	Wait func(ctx context.Context, d time.Duration) error
+	// KnownModel tells whether a typemodel number exists, for advice. Nil takes every number for known.
+	KnownModel func(number uint32) bool
+	// Seed is of the session ids: the same seed and the same order of log-ins give the same ids.
+	Seed uint64
+	// Observe is called once for every exchange, on its goroutine, after the answer is written. Nil: nobody listens.
+	Observe func(*Exchange)
+}
+
+// Service is RisPort70 of one cluster. It is safe for concurrent use.
+type Service struct {
+	cfg      Config
+	settings atomic.Pointer[Settings]
+	users    atomic.Pointer[users]
+	sessions *sessions
+	throttle throttle
+	scratch  sync.Pool // of *scratch
+}
+
+// New makes a service. It reports everything wrong with the Config together.
+func New(c Config) (*Service, error) {
+	s := &Service{cfg: c, sessions: newSessions(c.Seed)}
+	s.scratch.New = func() any { return new(scratch) }
+	var errs []error
+	need := func(given bool, what string) {
+		if !given {
+			errs = append(errs, fmt.Errorf("soap: Config has no %s", what))
+		}
+	}
+	need(c.Store != nil, "Store")
+	need(c.WSDL != nil, "WSDL")
+	need(c.Now != nil, "Now")
+	errs = append(errs, s.SetSettings(c.Settings), s.SetUsers(c.Users))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Settings gives the settings in force.
+func (s *Service) Settings() Settings { return *s.settings.Load() }
+
+// SetSettings puts other settings in force, for the requests that come from now on; when they are not valid it
+// changes nothing and says why.
+func (s *Service) SetSettings(set Settings) error {
+	set = set.orDefault()
+	if err := set.Validate(); err != nil {
+		return fmt.Errorf("service settings: %w", err)
+	}
+	s.settings.Store(&set)
+	return nil
+}
+
+// SetUsers puts another table of users in force. Sessions of users that are no longer in it end; when the table is
+// not valid it changes nothing and says everything that is wrong.
+func (s *Service) SetUsers(list []User) error {
+	table, err := newUsers(list)
+	if err != nil {
+		return fmt.Errorf("service users: %w", err)
+	}
+	s.users.Store(&table)
+	return nil
+}
+
+// ExpireSessions ends the sessions of a user, or of everybody when user is empty, as if their idle time-out had
+// passed (rule H6). It says how many.
+func (s *Service) ExpireSessions(user string) int { return s.sessions.expire(user) }
+
+// Exchange is one request and what became of it. Whoever is given one may keep it.
+type Exchange struct {
+	Started   time.Time        // simulated time of the request's arrival
+	Node      cluster.NodeName // that received the request
+	NodeAsked string           // the query's NodeName as sent; empty for all
+	Operation Operation
+	Contract  bool          // the request was for the contract: ?wsdl
+	HTTP      *http.Request // headers, URL and context; its body has been read
+	Client    string        // address and port
+	UserAgent string
+	User      string // as sent with the request, or of its session; not authenticated when HTTPStatus is 401
+	Login     Login
+
+	Request  *Request // nil when none could be decoded
+	StateIn  string   // StateInfo of the request
+	StateOut string   // StateInfo of the answer, before it was made a string
+	Verdict  cluster.Verdict
+
+	Limit    int // results at the most: what the request asked for, or the service's limit
+	Found    int // as the answer's total says
+	Returned int // devices or CTI items in the answer
+	// Truncated says that the answer reached Limit, so that more may have matched. Nothing in the answer tells (rule
+	// Q2).
+	Truncated       bool
+	SnapshotVersion uint64 // of the cluster that was asked; 0 when none was
+
+	HTTPStatus                  int
+	Fault                       *Fault // nil for everything but SOAP faults
+	Advice                      []Advice
+	RequestBytes, ResponseBytes int    // of the bodies; a request's is counted after gzip is undone
+	Panic                       string // what went wrong in the simulator itself, with the stack; empty otherwise
+
+	inSession bool // the request came in a live session of its user
+	silent    bool // a node that was asked does not respond
+}
+
+func (x *Exchange) advise(id string, value ...any) {
+	x.Advice = append(x.Advice, advise(id, value...))
+}
+
+// begin is what is known of an exchange before anything is read.
+func (s *Service) begin(r *http.Request, node cluster.NodeName) *Exchange {
+	if node == "" {
+		node = s.cfg.Store.Snapshot().Nodes()[0].Name
+	}
+	return &Exchange{
+		Started:   s.cfg.Now(),
+		Node:      node,
+		HTTP:      r,
+		Client:    r.RemoteAddr,
+		UserAgent: r.UserAgent(),
+	}
+}
+
+// Handler serves RIS as a node of the cluster does; "" is the publisher. It takes every path that it is given:
+// choosing the handler is the router's matter.
+func (s *Service) Handler(node cluster.NodeName) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.exchange(w, s.begin(r, node), s.answer)
+	})
+}
+
+// NotFound answers whatever is asked with the 404 page (rule H7).
+func (s *Service) NotFound() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.exchange(w, s.begin(r, ""), func(x *Exchange, _ *scratch) (*reply, *refusal) {
+			if strings.Contains(strings.ToLower(r.URL.Path), "/realtimeservice/services/risport") {
+				x.advise(AdviceDeprecatedPath, quoted(r.URL.Path))
+			}
+			return nil, &refusal{status: http.StatusNotFound}
+		})
+	})
+}
