@@ -365,3 +365,52 @@ func TestSelect_CaseOnlyMatchIsTold_W6(t *testing.T) {
 	}
 	require.Equal(t, "UCCX*", s.SelectCti(cluster.CtiQuery{Apps: []string{"UCCX*"}}).CaseOnly)
 }
+
+// W1 W2 W3 W7: items beside each other, one within the other, and addresses in other spellings.
+func TestSelect_ItemsOverlap_Q9(t *testing.T) {
+	w := newWorld(t)
+	names := func(by cluster.SelectBy, items ...string) (out []cluster.DeviceName) {
+		for _, n := range w.Snapshot().Select(cluster.DeviceQuery{By: by, Items: items}).Nodes {
+			for _, d := range n.Devices {
+				out = append(out, d.Device.Name)
+			}
+		}
+		return out
+	}
+	both := []cluster.DeviceName{phone, "SEP0022"}
+	require.Equal(t, both, names(cluster.ByName, "SEP*", "SEP0011", "SEP001*", "SEP0022"))
+	require.Equal(t, []cluster.DeviceName{phone}, names(cluster.ByIPv4, "::ffff:10.1.1.1"))
+	require.Equal(t, []cluster.DeviceName{phone}, names(cluster.ByDirNumber, "1001", "1002"), "once, though both lines match")
+	require.Empty(t, names(cluster.ByDirNumber, "1001-Registered"))
+}
+
+// R2 N3: a collated answer of one node changes when another node's record becomes, or stops being, the newest.
+func TestNoChange_CollatedAnswerOfOneNode_R2_N3(t *testing.T) {
+	w := newWorld(t)
+	at := func(node cluster.NodeName, age int64) cluster.SetRecord {
+		return cluster.SetRecord{Registration: cluster.Registration{Device: "SEPNEW", Node: node, Record: cluster.Record{Status: cluster.Registered, TimeStamp: start.Unix() - age}}}
+	}
+	w.does(at("sub1", 50), at("sub2", 40))
+	ask := func(since []cluster.Mark) cluster.DeviceResult {
+		return w.Snapshot().Select(cluster.DeviceQuery{Newest: true, Node: "sub1", Items: []string{"SEPNEW"}, Since: since})
+	}
+	res := ask(nil)
+	require.Equal(t, 0, res.Found)
+	w.does(cluster.DropRecord{Device: "SEPNEW", Node: "sub2"})
+	res = ask([]cluster.Mark{res.Nodes[0].Mark})
+	require.Equal(t, []any{cluster.Changed, 1}, []any{res.Since, res.Found}, "sub1 has the newest record now")
+	w.does(at("pub", 10))
+	res = ask([]cluster.Mark{res.Nodes[0].Mark})
+	require.Equal(t, []any{cluster.Changed, 0}, []any{res.Since, res.Found}, "now pub has")
+}
+
+func TestSetRecord_TimeStampsNeverGoBack_R9(t *testing.T) {
+	w := newWorld(t)
+	r := *w.record(phone, "sub1")
+	was := r.TimeStamp
+	r.TimeStamp -= 1000
+	w.does(cluster.SetRecord{Registration: cluster.Registration{Device: phone, Node: "sub1", Record: r}})
+	require.Equal(t, was, w.record(phone, "sub1").TimeStamp)
+	require.NoError(t, w.Apply(start.Add(-time.Hour), cluster.Unregister{Device: phone}))
+	require.GreaterOrEqual(t, w.record(phone, "sub1").TimeStamp, w.now.Unix(), "nor does the cluster's time")
+}

@@ -276,14 +276,23 @@ func flat(res cluster.DeviceResult) []found {
 	return out
 }
 
-// Q3 Q4 Q5 Q8 Q9 Q10 W1 W2 W3 W4 W5 W6 W7 R1 R2 R3: the planner and a plain scan agree over random clusters and queries,
+// Q3 Q4 Q5 Q8 Q9 Q10 W1 W2 W3 W4 W5 W6 W7 R1 R2 R3 C1 C2 C3 C4 C5: the planner and a plain scan agree over random clusters and queries,
 // also after changes that its index does not know.
 func TestSelect_PlannerAgreesWithPlainScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		store := drawCluster(t, 0)
 		for step := range rapid.IntRange(1, 6).Draw(t, "steps") {
-			s, q := store.Snapshot(), drawDeviceQuery(t)
-			checkSelect(t, s, q)
+			s := store.Snapshot()
+			for range 3 {
+				checkSelect(t, s, drawDeviceQuery(t))
+				checkSelectCti(t, s, drawCtiQuery(t))
+			}
+			// Always what the index is for, so that it exists when the next change comes.
+			for _, dn := range dns {
+				checkSelect(t, s, cluster.DeviceQuery{By: cluster.ByDirNumber, Items: []string{dn}})
+			}
+			checkSelect(t, s, cluster.DeviceQuery{By: cluster.ByIPv4, Items: v4s[:2]})
+			checkSelect(t, s, cluster.DeviceQuery{By: cluster.ByIPv6, Items: v6s[:2]})
 			if err := store.Apply(start.Add(time.Duration(step)*time.Second), drawChange(t, s)...); err == nil {
 				require.NoError(t, store.Snapshot().Check())
 			}
@@ -318,6 +327,77 @@ func checkSelect(t require.TestingT, s *cluster.Snapshot, q cluster.DeviceQuery)
 			require.Equal(t, n.Found == 0, n.Code == cluster.NotFound)
 		}
 	}
+}
+
+// checkSelectCti compares with a plain reading of rules C1-C5.
+func checkSelectCti(t require.TestingT, s *cluster.Snapshot, q cluster.CtiQuery) {
+	like := func(items, texts []string) bool {
+		for _, item := range items {
+			for _, text := range texts {
+				a, errA := netip.ParseAddr(item)
+				b, errB := netip.ParseAddr(text)
+				if item == "" || errA == nil && errB == nil && a == b || text != "" && likeItem(strings.ReplaceAll(item, `\+`, "+"), false).MatchString(strings.ReplaceAll(text, `\+`, "+")) ||
+					strings.Trim(item, "*") == "" {
+					return true
+				}
+			}
+		}
+		return len(items) == 0
+	}
+	var want []string
+	for _, n := range s.Nodes() {
+		if n.State != cluster.Up || q.Node != "" && q.Node != string(n.Name) {
+			continue
+		}
+		for _, a := range s.Applications() {
+			text := map[cluster.SelectAppBy]string{cluster.ByAppID: a.ID(), cluster.ByUserID: a.User,
+				cluster.ByAppIPv4: string(cluster.AppendAddr(nil, a.Address)), cluster.ByAppIPv6: string(cluster.AppendAddr(nil, a.Address6))}[q.By]
+			if a.Node != n.Name || !like(q.Apps, []string{text}) {
+				continue
+			}
+			status := func(s cluster.CtiStatus) bool { return q.Status == cluster.AnyCtiStatus || q.Status == s }
+			if q.Class == cluster.Provider && status(a.Status) {
+				want = append(want, fmt.Sprint(n.Name, a.ID()))
+			}
+			for _, d := range a.Devices {
+				if q.Class == cluster.Provider || !like(q.DevNames, []string{string(d.Name)}) {
+					continue
+				}
+				if q.Class == cluster.CtiDevices && status(d.Status) {
+					want = append(want, fmt.Sprint(n.Name, a.ID(), d.Name))
+				}
+				for _, l := range d.Lines {
+					if q.Class == cluster.CtiLines && status(l.Status) && like(q.Numbers, []string{l.Number}) {
+						want = append(want, fmt.Sprint(n.Name, a.ID(), d.Name, l.Number))
+					}
+				}
+			}
+		}
+	}
+	total := len(want)
+	if q.Limit > 0 && len(want) > q.Limit {
+		want = want[:q.Limit]
+	}
+	if !q.CountAll {
+		total = len(want)
+	}
+	res := s.SelectCti(q)
+	var got []string
+	for _, n := range res.Nodes {
+		require.Len(t, n.Items, n.Returned)
+		for _, it := range n.Items {
+			text := fmt.Sprint(n.Node, it.App.ID())
+			if it.Device != nil {
+				text += fmt.Sprint(it.Device.Name)
+			}
+			if it.Line != nil {
+				text = fmt.Sprint(n.Node, it.App.ID(), it.Device.Name, it.Line.Number)
+			}
+			got = append(got, text)
+		}
+	}
+	require.Equal(t, want, got, "query %+v", q)
+	require.Equal(t, total, res.Found, "query %+v", q)
 }
 
 func nodeIndex(s *cluster.Snapshot, name cluster.NodeName) int {
@@ -478,7 +558,7 @@ func take(s *cluster.Snapshot, p poll) (poll, cluster.Verdict, any) {
 // N3 N4 N5 N6: random clusters, changes and polls; NoChange is said exactly when a full copy of the earlier answer says so.
 func TestNoChange_AgreesWithFullCopies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const history = 12
+		history := rapid.SampledFrom([]int{1, 3, 100}).Draw(t, "history")
 		store := drawCluster(t, history)
 		var polls []poll
 		epoch := 0
@@ -592,11 +672,12 @@ func checkUnchanged(t *rapid.T, was, p poll, answer any) {
 
 func drawCtiQuery(t *rapid.T) cluster.CtiQuery {
 	q := cluster.CtiQuery{
-		Limit:  rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "limit"),
-		Class:  cluster.CtiClass(rapid.IntRange(0, 2).Draw(t, "class")),
-		Status: cluster.CtiStatus(rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "status")),
-		Node:   rapid.SampledFrom([]string{"", "", "cucm-pub"}).Draw(t, "node"),
-		By:     cluster.SelectAppBy(rapid.IntRange(0, 3).Draw(t, "by")),
+		Limit:    rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "limit"),
+		CountAll: rapid.Bool().Draw(t, "count all"),
+		Class:    cluster.CtiClass(rapid.IntRange(0, 2).Draw(t, "class")),
+		Status:   cluster.CtiStatus(rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "status")),
+		Node:     rapid.SampledFrom([]string{"", "", "cucm-pub"}).Draw(t, "node"),
+		By:       cluster.SelectAppBy(rapid.IntRange(0, 3).Draw(t, "by")),
 	}
 	from := [][]string{{"jtapi-10.1.1.1-1", "UCCX-*"}, v4s, v6s, {"uccx", "JTAPI"}}[q.By]
 	for range rapid.IntRange(0, 2).Draw(t, "apps") {
