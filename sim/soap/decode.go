@@ -1,0 +1,88 @@
+package soap
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits bounds what Decode accepts (rule H8). The zero value is the default.
+type Limits struct {
+	Depth int // deepest nesting of elements, Envelope being 1; 0 or less means 64
+}
+
+// What else a request may not exceed (rule H8, simulator's choice). Each bound keeps the work that one byte of a
+// request can cause constant; real requests stay below a tenth of them.
+const (
+	defaultDepth  = 64
+	maxTagBytes   = 64 << 10 // of one start tag
+	maxAttributes = 64       // of one element
+	maxPrefixes   = 128      // namespace declarations in scope at once
+)
+
+// Decode reads the envelope in body and gives the request in it, or the fault that refuses it: what is not XML, not
+// SOAP, not exactly one operation of the contract (rule X7), too deep, or comes with a DTD (rule H8).
+//
+// It reads what clients send rather than what a schema allows (rule X6): it goes by local names, takes absent, nil
+// and empty elements alike, and notes criteria that are out of order or unknown in the Request. It judges no value.
+// contentType is the Content-Type header, which may name the charset (rule H4).
+//
+// The Request shares no memory with body. Decode is safe for concurrent use.
+func Decode(body []byte, contentType string, limits Limits) (*Request, *Fault) {
+	if len(body) == 0 {
+		return nil, decodeFault("Not XML: the request body is empty; expected a SOAP envelope")
+	}
+	text, fault := bodyText(body, contentType)
+	if fault != nil {
+		return nil, fault
+	}
+	req, fault, mine := scanRequest(text, limits)
+	if !mine {
+		return parseRequest(text, limits)
+	}
+	return req, fault
+}
+
+// scanRequest decodes with our own scanner. It says false when the text is not of the kind that the scanner knows;
+// parseRequest then decides.
+func scanRequest(text string, limits Limits) (req *Request, fault *Fault, mine bool) {
+	b := newRequestBuilder(text, limits)
+	s := xmlScanner{text: text, b: b}
+	if fault, mine = s.scan(); fault != nil || !mine {
+		return nil, fault, mine
+	}
+	return b.request(), nil, true
+}
+
+// parseRequest decodes with encoding/xml, which is slower and knows all of XML.
+func parseRequest(text string, limits Limits) (*Request, *Fault) {
+	b := newRequestBuilder(text, limits)
+	if fault := parseXML(text, b); fault != nil {
+		return nil, fault
+	}
+	return b.request(), nil
+}
+
+// decodeFault is a refusal of what the client sent (rule X7).
+func decodeFault(format string, args ...any) *Fault {
+	return &Fault{Code: "soapenv:Client", String: fmt.Sprintf(format, args...)}
+}
+
+const operationList = "expected selectCmDevice, selectCmDeviceExt or selectCtiItem"
+
+// clip shortens a name or a text from a request to what a sentence can hold.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	n := most
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+const xmlSpace = " \t\r\n"
+
+func isXMLSpace(s string) bool { return strings.Trim(s, xmlSpace) == "" }

@@ -1,0 +1,76 @@
+package soap
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// DefaultMaxBody is the longest request body, in bytes, unless a caller of ReadBody says otherwise (rule H8).
+const DefaultMaxBody = 4 << 20
+
+// firstRoom bounds what is set aside for a body because its Content-Length promises it.
+const firstRoom = 256 << 10
+
+// ReadBody reads the body of r, unpacked when Content-Encoding says gzip (rule H4). It refuses a body longer than max
+// bytes, packed or unpacked, and reads no more than that to find out (rule H8). 0 or less means DefaultMaxBody.
+func ReadBody(r *http.Request, max int64) ([]byte, *Fault) {
+	if max <= 0 {
+		max = DefaultMaxBody
+	}
+	if r.Body == nil {
+		return nil, nil
+	}
+	if r.ContentLength > max {
+		return nil, bodyFault(&http.MaxBytesError{Limit: max}, 0)
+	}
+	in := http.MaxBytesReader(nil, r.Body, max)
+	switch coding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); coding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, bodyFault(packedError{err}, 0)
+		}
+		in = http.MaxBytesReader(nil, packedBody{unpacked}, max)
+	default:
+		return nil, decodeFault("Unknown coding: found Content-Encoding %q, expected gzip or none", clip(coding))
+	}
+	var body bytes.Buffer
+	body.Grow(int(min(max, firstRoom, r.ContentLength+bytes.MinRead)))
+	if n, err := body.ReadFrom(in); err != nil {
+		return nil, bodyFault(err, n)
+	}
+	return body.Bytes(), nil
+}
+
+// packedBody marks the errors that unpacking finds.
+type packedBody struct{ *gzip.Reader }
+
+func (p packedBody) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if err != nil && err != io.EOF {
+		err = packedError{err}
+	}
+	return n, err
+}
+
+type packedError struct{ error }
+
+func (p packedError) Unwrap() error { return p.error }
+
+// bodyFault refuses a body of which n bytes could be read before err.
+func bodyFault(err error, n int64) *Fault {
+	var large *http.MaxBytesError
+	var packed packedError
+	switch {
+	case errors.As(err, &large):
+		return decodeFault("Too large: the request body is longer than %d bytes, which is the most that is accepted", large.Limit)
+	case errors.As(err, &packed):
+		return decodeFault("Not gzip: Content-Encoding says gzip, and the request body does not unpack: %v", packed.error)
+	}
+	return decodeFault("Body cut off: the request body ended after %d bytes: %v", n, err)
+}
