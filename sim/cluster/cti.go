@@ -67,13 +67,8 @@ func newCtiFilter(q *CtiQuery) *ctiFilter {
 		v4:   q.By == ByAppIPv4,
 		v6:   q.By == ByAppIPv6,
 	})
-	f.devs, f.numbers = matcher{all: true}, matcher{all: true}
-	if q.Class != Provider {
-		f.devs = newMatcher(q.DevNames, false, matcher{fold: true})
-	}
-	if q.Class == CtiLines {
-		f.numbers = newMatcher(q.Numbers, false, matcher{number: true})
-	}
+	f.devs = newMatcher(q.DevNames, false, matcher{fold: true})
+	f.numbers = newMatcher(q.Numbers, false, matcher{number: true})
 	return f
 }
 
@@ -94,7 +89,8 @@ func (f *ctiFilter) app(a *Application) bool {
 
 func (f *ctiFilter) status(s CtiStatus) bool { return f.q.Status == AnyCtiStatus || f.q.Status == s }
 
-// items appends what matches of one connection, one item per match (rule C1); nil stands for no connection.
+// items appends what matches of one connection, one item per match (rule C1); nil stands for no connection. DevNames
+// are not heeded for providers, nor DirNumbers for anything but lines (rule C4).
 func (f *ctiFilter) items(to []CtiItem, a *Application) []CtiItem {
 	if a == nil || f.q.Nothing || !f.app(a) {
 		return to
@@ -183,7 +179,7 @@ func (f *ctiFilter) caseOnly(res *CtiResult) string {
 		}
 		return it.App.ID()
 	}))
-	if hit == "" {
+	if hit == "" && f.q.Class != Provider {
 		hit = f.devs.caseOnly(false, items(func(it CtiItem) string { return string(it.Device.Name) }))
 	}
 	return hit

@@ -414,3 +414,30 @@ func TestSetRecord_TimeStampsNeverGoBack_R9(t *testing.T) {
 	require.NoError(t, w.Apply(start.Add(-time.Hour), cluster.Unregister{Device: phone}))
 	require.GreaterOrEqual(t, w.record(phone, "sub1").TimeStamp, w.now.Unix(), "nor does the cluster's time")
 }
+
+// C1 N2 N3: each part of a connection changes for itself.
+func TestNoChange_PartsOfAConnection_C1_N3(t *testing.T) {
+	w := newWorld(t)
+	since := func(class cluster.CtiClass, marks []cluster.Mark) cluster.CtiResult {
+		return w.Snapshot().SelectCti(cluster.CtiQuery{Class: class, Since: marks})
+	}
+	marks := marksOf(since(cluster.CtiLines, nil).Nodes, func(n cluster.NodeCti) cluster.NodeAnswer { return n.NodeAnswer })
+	verdicts := func() (out []cluster.Verdict) {
+		for _, class := range []cluster.CtiClass{cluster.Provider, cluster.CtiDevices, cluster.CtiLines} {
+			out = append(out, since(class, marks).Since)
+		}
+		return out
+	}
+	a := *w.Snapshot().Applications()[0]
+	w.does(cluster.SetApplication{Application: a})
+	require.Equal(t, []cluster.Verdict{cluster.Unchanged, cluster.Unchanged, cluster.Unchanged}, verdicts(), "set to what it was")
+	a.Devices = append([]cluster.CtiDevice(nil), a.Devices...)
+	a.Devices[0].Lines = []cluster.CtiLine{{Number: "1001", Status: cluster.Closed, Reason: 1}}
+	w.does(cluster.SetApplication{Application: a})
+	require.Equal(t, []cluster.Verdict{cluster.Unchanged, cluster.Unchanged, cluster.Changed}, verdicts(), "only a line")
+	a.Devices[1].Status = cluster.Open
+	w.does(cluster.SetApplication{Application: a})
+	require.Equal(t, []cluster.Verdict{cluster.Unchanged, cluster.Changed, cluster.Changed}, verdicts(), "a device too")
+	w.does(cluster.DropApplication{Node: "pub", ID: a.ID()})
+	require.Equal(t, []cluster.Verdict{cluster.Changed, cluster.Changed, cluster.Changed}, verdicts())
+}
