@@ -14,11 +14,10 @@ type AddDevices struct {
 
 func (a AddDevices) apply(t *tx) error {
 	var c complaints
-	nodes := t.nodesByName()
 	fresh := make([]*Device, 0, len(a.Devices))
 	for i := range a.Devices {
 		d := a.Devices[i]
-		if err := t.checkDevice(&d, nodes); err != nil {
+		if err := t.checkDevice(&d); err != nil {
 			c.add("%w", err)
 		}
 		if _, known := t.s.roster.find(d.key); known {
@@ -77,7 +76,7 @@ func (c Configure) apply(t *tx) error {
 	if err != nil {
 		return err
 	}
-	if err := t.checkDevice(&d, t.nodesByName()); err != nil {
+	if err := t.checkDevice(&d); err != nil {
 		return err
 	}
 	for h := t.s.chain(slot); h != nil; h = h.next {
@@ -143,13 +142,7 @@ func (c SetRecord) apply(t *tx) error {
 	if r.TimeStamp == 0 {
 		r.TimeStamp = t.now
 	}
-	var bad complaints
-	checkRecord(&bad, fmt.Sprintf("device %q on node %q", c.Device, c.Node), t.s.roster.devices[slot], &r)
-	if err := bad.err(); err != nil {
-		return err
-	}
-	t.set(slot, node, &r)
-	return nil
+	return t.put(slot, node, r)
 }
 
 // DropRecord makes a node forget a device.

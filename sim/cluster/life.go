@@ -122,13 +122,7 @@ func (c PartiallyRegister) apply(t *tx) error {
 		r.Lines[i].Status = UnRegistered
 	}
 	r.Status = PartiallyRegistered
-	var bad complaints
-	checkRecord(&bad, fmt.Sprintf("device %q on node %q", c.Device, t.s.nodes[node].Name), t.s.roster.devices[slot], &r)
-	if err := bad.err(); err != nil {
-		return err
-	}
-	t.set(slot, node, &r)
-	return nil
+	return t.put(slot, node, r)
 }
 
 // Failover moves a device to another node (rule V2): the record on the node that it leaves becomes UnRegistered with
@@ -460,7 +454,7 @@ func (t *tx) down(r *Record, status Status, reason Reason) {
 // put is set after the checks that records from outside get.
 func (t *tx) put(slot, node int, r Record) error {
 	var c complaints
-	checkRecord(&c, fmt.Sprintf("device %q on node %q", t.s.roster.devices[slot].Name, t.s.nodes[node].Name), t.s.roster.devices[slot], &r)
+	checkRecord(&c, t.s.roster.devices[slot].Name, t.s.nodes[node].Name, &r)
 	if err := c.err(); err != nil {
 		return err
 	}

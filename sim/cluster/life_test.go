@@ -102,10 +102,10 @@ device "Y" has no class; expected one of Phone, Gateway, H323, Cti, VoiceMail, M
 device "x": there is already a device of this name
 registration 1: device "Z" is not in the cluster
 registration of "Y": node "q" is not in the cluster (has a, A, )
-registration of "Y" on "a": Registered has reason KeepAliveTimeout, expected none
-registration of "Y" on "a": 10.0.0.9 is not an IPv6 address
-registration of "Y" on "a": line 1 is PartiallyRegistered; expected Registered, UnRegistered, Rejected or Unknown
-registration of "Y" on "a": PartiallyRegistered needs some lines Registered and others not, has 0 and 0
+device "Y" on node "a": Registered has reason KeepAliveTimeout, expected none
+device "Y" on node "a": 10.0.0.9 is not an IPv6 address
+device "Y" on node "a": line 1 is PartiallyRegistered; expected Registered, UnRegistered, Rejected or Unknown
+device "Y" on node "a": PartiallyRegistered needs some lines Registered and others not, has 0 and 0
 registration of "Y" on "a" is given twice
 application "app--0": node "nowhere" is not in the cluster (has a, A, )
 application "bad--0" has no status; expected one of Open, Closed, OpenFailed, Unknown`)

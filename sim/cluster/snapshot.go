@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"iter"
 	"slices"
 	"sort"
@@ -183,17 +182,16 @@ func (s *Snapshot) Check() error {
 		last := -1
 		for h := s.chain(slot); h != nil; h = h.next {
 			n := &s.nodes[h.node]
-			where := fmt.Sprintf("device %q on node %q", d.Name, n.Name)
 			if h.node <= last {
-				c.add("%s: records out of node order", where)
+				c.add("device %q: records out of node order", d.Name)
 			}
 			last = h.node
-			checkRecord(&c, where, d, &h.Record)
+			checkRecord(&c, d.Name, n.Name, &h.Record)
 			if h.StateID == 0 || h.StateID > n.devices.stateID {
-				c.add("%s: StateId %d is not within the node's %d", where, h.StateID, n.devices.stateID)
+				c.add("device %q: StateId %d is not within node %q's %d", d.Name, h.StateID, n.Name, n.devices.stateID)
 			}
 			if h.TimeStamp > s.Now+1 {
-				c.add("%s: time stamp %d lies after now, %d", where, h.TimeStamp, s.Now)
+				c.add("device %q: time stamp %d lies after now, %d", d.Name, h.TimeStamp, s.Now)
 			}
 		}
 	}

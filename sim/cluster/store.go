@@ -70,12 +70,11 @@ func New(start time.Time, c Config) (*Store, error) {
 		bad.add("a cluster needs at least one node")
 	}
 	t := &tx{s: s, now: s.Now, history: store.history}
-	nodes := t.nodesByName()
 
 	devices := make([]*Device, 0, len(c.Devices))
 	for i := range c.Devices {
 		d := c.Devices[i]
-		if err := t.checkDevice(&d, nodes); err != nil {
+		if err := t.checkDevice(&d); err != nil {
 			bad.add("%w", err)
 		}
 		devices = append(devices, &d)
@@ -89,7 +88,7 @@ func New(start time.Time, c Config) (*Store, error) {
 	s.roster.devices = devices
 	s.pages = make([]*page, (len(devices)+pageSize-1)/pageSize)
 
-	t.placeAll(c.Registrations, nodes, &bad)
+	t.placeAll(c.Registrations, &bad)
 	for i := range c.Applications {
 		if err := t.putApplication(c.Applications[i]); err != nil {
 			bad.add("%w", err)

@@ -192,14 +192,6 @@ func (t *tx) collateAnew() {
 	}
 }
 
-func (t *tx) nodesByName() map[string]int {
-	m := make(map[string]int, len(t.s.nodes))
-	for i := range t.s.nodes {
-		m[fold(string(t.s.nodes[i].Name))] = i
-	}
-	return m
-}
-
 func (t *tx) node(name NodeName) (int, error) {
 	for i := range t.s.nodes {
 		if t.s.nodes[i].Name == name {
@@ -229,7 +221,7 @@ func (t *tx) slot(name DeviceName) (int, error) {
 }
 
 // checkDevice verifies and completes a device that is about to enter the cluster.
-func (t *tx) checkDevice(d *Device, nodes map[string]int) error {
+func (t *tx) checkDevice(d *Device) error {
 	var c complaints
 	d.key = fold(string(d.Name))
 	if d.Name == "" {
@@ -239,21 +231,25 @@ func (t *tx) checkDevice(d *Device, nodes map[string]int) error {
 		c.add("device %q has no class; expected one of %s", d.Name, strings.Join(classNames[1:], ", "))
 	}
 	for _, h := range d.Homes {
-		if _, ok := nodes[fold(string(h))]; !ok {
-			c.add("device %q: %w", d.Name, t.noNode(h))
+		if _, err := t.node(h); err != nil {
+			c.add("device %q: %w", d.Name, err)
 		}
 	}
 	return c.err()
 }
 
-func checkRecord(c *complaints, where string, d *Device, r *Record) {
+// checkRecord verifies what must hold of a record (rules R7, R8 and V1) that the node has, or is to have, of the device.
+func checkRecord(c *complaints, device DeviceName, node NodeName, r *Record) {
+	add := func(format string, args ...any) {
+		c.add("device %q on node %q: %s", device, node, fmt.Sprintf(format, args...))
+	}
 	switch r.Status {
 	case Registered:
 		if r.Reason != NoReason {
-			c.add("%s: Registered has reason %s, expected none", where, r.Reason)
+			add("Registered has reason %s, expected none", r.Reason)
 		}
 	case AnyStatus:
-		c.add("%s: no status; expected one of %s", where, strings.Join(statusNames[1:], ", "))
+		add("no status; expected one of %s", strings.Join(statusNames[1:], ", "))
 	}
 	up, down := 0, 0
 	for _, l := range r.Lines {
@@ -263,28 +259,28 @@ func checkRecord(c *complaints, where string, d *Device, r *Record) {
 		case UnRegistered, Rejected, UnknownStatus:
 			down++
 		default:
-			c.add("%s: line %s is %s; expected Registered, UnRegistered, Rejected or Unknown", where, l.Number, l.Status)
+			add("line %s is %s; expected Registered, UnRegistered, Rejected or Unknown", l.Number, l.Status)
 		}
 	}
 	switch {
 	case r.Status == PartiallyRegistered && (up == 0 || down == 0):
-		c.add("%s: PartiallyRegistered needs some lines Registered and others not, has %d and %d", where, up, down)
+		add("PartiallyRegistered needs some lines Registered and others not, has %d and %d", up, down)
 	case r.Status == Registered && down > 0:
-		c.add("%s: Registered, but %d lines are not", where, down)
+		add("Registered, but %d lines are not", down)
 	case (r.Status == UnRegistered || r.Status == Rejected) && up > 0:
-		c.add("%s: %s, but %d lines are Registered", where, r.Status, up)
+		add("%s, but %d lines are Registered", r.Status, up)
 	}
 	if r.IPv4.IsValid() && !r.IPv4.Is4() {
-		c.add("%s: %s is not an IPv4 address", where, r.IPv4)
+		add("%s is not an IPv4 address", r.IPv4)
 	}
 	if r.IPv6.IsValid() && (!r.IPv6.Is6() || r.IPv6.Is4In6()) {
-		c.add("%s: %s is not an IPv6 address", where, r.IPv6)
+		add("%s is not an IPv6 address", r.IPv6)
 	}
 }
 
 // placeAll makes the first records of a new cluster, in name order per device so that StateIds do not depend on
 // the order of the configuration.
-func (t *tx) placeAll(registrations []Registration, nodes map[string]int, bad *complaints) {
+func (t *tx) placeAll(registrations []Registration, bad *complaints) {
 	type place struct {
 		slot, node int
 		r          *Registration
@@ -297,12 +293,12 @@ func (t *tx) placeAll(registrations []Registration, nodes map[string]int, bad *c
 			bad.add("registration %d: %w", i+1, err)
 			continue
 		}
-		node, ok := nodes[fold(string(r.Node))]
-		if !ok {
-			bad.add("registration of %q: %w", r.Device, t.noNode(r.Node))
+		node, err := t.node(r.Node)
+		if err != nil {
+			bad.add("registration of %q: %w", r.Device, err)
 			continue
 		}
-		checkRecord(bad, fmt.Sprintf("registration of %q on %q", r.Device, r.Node), t.s.roster.devices[slot], &r.Record)
+		checkRecord(bad, r.Device, r.Node, &r.Record)
 		places = append(places, place{slot, node, r})
 	}
 	slices.SortStableFunc(places, func(a, b place) int {
