@@ -1,0 +1,61 @@
+// Package sim runs one simulated Unified CM cluster, and is the API that Go tests use.
+//
+//	func TestPoller(t *testing.T) {
+//		ris := sim.ForTest(t, sim.Options{})
+//		p := poller.New(ris.URL, ris.User, ris.Password, ris.Client()) // your code
+//		p.Poll(t.Context())
+//		ris.Apply(cluster.Unregister{Device: "SEP0200A1B2C3D4", Reason: cluster.KeepAliveTimeout})
+//		ris.Advance(time.Minute) // the rate limit's next minute, without waiting for it
+//		p.Poll(t.Context())
+//		t.Log(ris.Journal()) // what the poller asked, and what it was answered
+//	}
+//
+// [ForTest] is for tests, [Start] for programs. The zero [Options] runs the ready cluster "default" over HTTPS on a
+// free port of 127.0.0.1.
+//
+// # Promises
+//
+//   - When Start returns, every listener is bound and the service answers. When Close returns, none is and nothing runs.
+//   - Simulators share nothing: any number of them run in a process, and tests with one each run in parallel.
+//   - The same options, requests and calls give the same journal, byte for byte, when time is manual.
+//   - Everything is safe for concurrent use.
+//
+// # Where each thing lives
+//
+// One question decides: would a real Unified CM do it? What it knows is in sim/cluster; what it says, in bytes,
+// challenges, limits and faults, is in sim/soap. What only a simulator does has its own places:
+//
+//	cmd/risim       the command: flags, signals and messages; everything else is called from here
+//	sim             one running simulator: options, listeners, certificates, journal; and this API
+//	sim/cluster     one cluster as a value: nodes, devices, their records on each node, CTI; snapshots, changes, queries
+//	sim/soap        RisPort70 on the wire: decoding, criteria, StateInfo, faults, users, rate limit, encoding
+//	sim/clock       what time it is and what is due: following the wall, or stepped by hand
+//	fixtures        where populations come from
+//	wsdl            the contract, embedded
+//
+// # Who may import whom
+//
+//	cmd/risim --> sim --> sim/soap --> sim/cluster
+//	               |----> fixtures --> sim/cluster
+//	               '----> sim/clock, sim/cluster, wsdl
+//
+// The last three use the standard library only. sim/cluster takes time as an argument: it has no clock, goroutine, logger,
+// network or randomness. A package from elsewhere has one address: gorilla/mux is in sim/http.go, gofakeit in
+// fixtures, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
+//
+// # One request
+//
+//  1. http.go: the listener's server, then the router; every answer is the service's, the 404 too
+//  2. soap: who is it, what does it ask, may it ask again already
+//  3. cluster: one load of the present snapshot, which answers everything
+//  4. soap: the bytes of the answer, finished, then written at once
+//  5. journal.go: the exchange, as the service saw it
+//
+// State is one immutable value. Requests read it without a lock; [Simulator.Apply] builds the next one, publishes it and
+// notes it in the journal under one lock, so that the journal's order is the order of states.
+//
+// # Two words
+//
+// A fault is a SOAP fault that a real Unified CM would send. An impairment is trouble that the simulator injects. A node that
+// is down is neither: it is state.
+package sim

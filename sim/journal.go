@@ -1,0 +1,236 @@
+package sim
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/soap"
+)
+
+// Entry is one thing that happened: either a request and its answer, or a change of the cluster. Its parts are shared
+// with the journal and must not be changed.
+type Entry struct {
+	Seq uint64    // counts from 1; the entries before the first one of a Journal were pushed out
+	At  time.Time // simulated time; of a request, its arrival
+
+	// Method and Path are the request's; empty for an Event.
+	Method, Path string
+
+	// Exchange is the request as the service understood it, and what became of it; nil for an Event. A path that is not
+	// the service's has one too, with status 404. Its HTTP is nil, and so is Request when the body had more than 64 KiB.
+	Exchange *soap.Exchange
+
+	// Event is a change; nil for a request.
+	Event *Event
+}
+
+// Event is what one Apply did to the cluster.
+type Event struct {
+	Version uint64 // of the snapshot that it made
+	Changes []cluster.Change
+}
+
+// Journal is what happened, oldest first.
+type Journal []Entry
+
+// Tail is the last n entries, or all when there are fewer.
+func (j Journal) Tail(n int) Journal { return j[max(0, len(j)-n):] }
+
+// String is one line for each entry. The same run gives the same text: it holds simulated time only, and no ports.
+func (j Journal) String() string {
+	var b strings.Builder
+	for _, e := range j {
+		b.WriteString(e.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// String is one line: the time of day, then what happened.
+func (e Entry) String() string {
+	at := e.At.UTC().Format("15:04:05.000")
+	if e.Event != nil {
+		return fmt.Sprintf("%s  version %d  %s", at, e.Event.Version, describe(e.Event.Changes))
+	}
+	x := e.Exchange
+	if x == nil {
+		return at
+	}
+	parts := []string{at, string(x.Node), e.Method}
+	if x.Operation == soap.NoOperation {
+		parts = append(parts, e.Path)
+	} else {
+		parts = append(parts, x.Operation.String())
+	}
+	if x.User != "" {
+		parts = append(parts, x.User)
+	}
+	if criteria := summary(x.Request); criteria != "" {
+		parts = append(parts, criteria)
+	}
+	parts = append(parts, fmt.Sprint(x.HTTPStatus))
+	switch {
+	case x.Fault != nil:
+		parts = append(parts, "fault "+x.Fault.Name+": "+clip(x.Fault.String, 120))
+	case x.Operation != soap.NoOperation:
+		answer := fmt.Sprintf("found %d returned %d", x.Found, x.Returned)
+		if x.Verdict == cluster.Unchanged {
+			answer = "no change"
+		}
+		parts = append(parts, answer)
+	}
+	for _, a := range x.Advice {
+		parts = append(parts, "advice "+a.ID)
+	}
+	return strings.Join(parts, "  ")
+}
+
+// summary is the criteria that a request gave, in the contract's order.
+func summary(r *soap.Request) string {
+	if r == nil {
+		return ""
+	}
+	var b strings.Builder
+	put := func(name string, texts ...soap.Text) {
+		var given []string
+		for _, t := range texts {
+			if t.Value != "" {
+				given = append(given, t.Value)
+			}
+		}
+		if len(given) == 0 {
+			return
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(name + "=" + clip(strings.Join(given[:min(3, len(given))], ","), 80))
+		if more := len(given) - 3; more > 0 {
+			fmt.Fprintf(&b, "+%d", more)
+		}
+	}
+	put("max", r.Max)
+	put("class", r.Class)
+	put("model", r.Model)
+	put("status", r.Status)
+	put("node", r.NodeName)
+	put("by", r.SelectBy)
+	put("items", r.Items...)
+	put("protocol", r.Protocol)
+	put("download", r.DownloadStatus)
+	put("devices", r.DevNames...)
+	put("numbers", r.DirNumbers...)
+	if r.StateInfo != "" {
+		put("since", soap.Text{Value: "StateInfo"})
+	}
+	return b.String()
+}
+
+// describe names the first change, with the names in it, and says how many more there are.
+func describe(changes []cluster.Change) string {
+	if len(changes) == 0 {
+		return "nothing"
+	}
+	v := reflect.ValueOf(changes[0])
+	text := v.Type().Name()
+	for i := range v.NumField() {
+		if v.Type().Field(i).IsExported() {
+			text += value(v.Field(i))
+		}
+	}
+	if more := len(changes) - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// value is a change's field as it reads in a line: texts, enumerations and counts; of a list its length and of anything
+// larger its name.
+func value(v reflect.Value) string {
+	switch {
+	case v.IsZero():
+		return ""
+	case v.Kind() == reflect.Slice:
+		return fmt.Sprintf(" %d %s", v.Len(), v.Type().Elem().Name())
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
+		for _, name := range []string{"Device", "Name"} {
+			if f := v.FieldByName(name); f.IsValid() && f.Kind() == reflect.String {
+				return " " + f.String()
+			}
+		}
+		if s, ok := v.Interface().(fmt.Stringer); ok {
+			return " " + s.String()
+		}
+		return ""
+	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Func:
+		return "" // an address would differ from run to run
+	}
+	return fmt.Sprintf(" %v", v.Interface())
+}
+
+func clip(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
+}
+
+// keptRequest is the longest body whose decoded request the journal keeps, so that what clients send cannot fill the
+// memory. A thousand items fit.
+const keptRequest = 64 << 10
+
+// journal is a ring of entries. It is safe for concurrent use; its lock is a leaf.
+type journal struct {
+	size int // none are kept when it is not positive
+
+	mu   sync.Mutex
+	seq  uint64
+	ring []Entry // the entry with number n stands at (n-1) % size
+}
+
+func (j *journal) add(e Entry) {
+	if j.size <= 0 {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.seq++
+	e.Seq = j.seq
+	if len(j.ring) < j.size {
+		j.ring = append(j.ring, e)
+		return
+	}
+	j.ring[(j.seq-1)%uint64(j.size)] = e
+}
+
+func (j *journal) entries() Journal {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := make(Journal, 0, len(j.ring))
+	if len(j.ring) == 0 {
+		return out
+	}
+	oldest := j.seq % uint64(len(j.ring)) // where the next one goes
+	if len(j.ring) < j.size {
+		oldest = 0
+	}
+	out = append(out, j.ring[oldest:]...)
+	return append(out, j.ring[:oldest]...)
+}
+
+// observe notes an exchange. The copy lets go of the HTTP request, which holds on to its connection.
+func (s *Simulator) observe(x *soap.Exchange) {
+	kept := *x
+	kept.HTTP = nil
+	if x.RequestBytes > keptRequest {
+		kept.Request, kept.StateIn, kept.StateOut = nil, "", ""
+	}
+	s.journal.add(Entry{At: x.Started, Method: x.HTTP.Method, Path: x.HTTP.URL.Path, Exchange: &kept})
+	if x.Panic != "" {
+		s.options.Logger.Error("the service failed on a request", "panic", x.Panic)
+	}
+}

@@ -1,0 +1,323 @@
+package sim
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/risim/risim/sim/clock"
+	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/soap"
+	"github.com/risim/risim/wsdl"
+)
+
+// Simulator is one running cluster. Start and ForTest make it; Close ends it. All methods are safe for concurrent use.
+type Simulator struct {
+	URL      string // of the service; with Options.PerNode the publisher's
+	User     string // who may log in, the first of Options.Users
+	Password string
+
+	options   Options // settled
+	store     *cluster.Store
+	service   *soap.Service
+	clock     clock.Clock
+	virtual   *clock.Virtual // the same clock, nil unless Options.Manual
+	journal   journal
+	endpoints []*endpoint
+	ca        *authority // nil with Options.Plain
+	client    *http.Client
+
+	applying sync.Mutex // held over a change and its entry: the journal's order is the state's
+	setting  sync.Mutex // held while settings are read, changed and put back
+
+	cleanups []cleanup
+	closing  sync.Once
+	closeErr error
+}
+
+// cleanup is something to end, by name.
+type cleanup struct {
+	name string
+	do   func() error
+}
+
+func (s *Simulator) onClose(name string, do func() error) {
+	s.cleanups = append(s.cleanups, cleanup{name, do})
+}
+
+// Start runs a simulator until Close, or until ctx ends. When it returns, every listener is bound and the service
+// answers. An error tells of everything that is wrong with o; nothing is left running, bound or on disk then, but for
+// a certificate authority, which is made whole or not at all.
+func Start(ctx context.Context, o Options) (*Simulator, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("starting a simulator: %w", err)
+	}
+	s, plan, err := prepare(o, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.run(ctx, plan); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	stop := context.AfterFunc(ctx, func() {
+		if err := s.Close(); err != nil {
+			s.options.Logger.Warn("stopping", "error", err)
+		}
+	})
+	s.onClose("wait for the context", func() error { stop(); return nil })
+	return s, nil
+}
+
+// prepare makes everything that needs neither goroutines nor anything of the operating system, and finds all that is
+// wrong with the options.
+func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
+	problems := []error{o.check()}
+	o = o.settled(now)
+	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: journal{size: o.JournalSize}}
+
+	settings, err := o.settings()
+	problems = append(problems, err)
+	s.store, err = o.store()
+	problems = append(problems, err)
+	var nodes []cluster.NodeName
+	if err == nil {
+		for _, n := range s.store.Snapshot().Nodes() {
+			nodes = append(nodes, n.Name)
+		}
+	}
+	plan, err := planListen(&o, nodes)
+	problems = append(problems, err)
+	if err := errors.Join(problems...); err != nil {
+		return nil, plan, err
+	}
+	s.service, err = soap.New(soap.Config{
+		Store:    s.store,
+		Settings: settings,
+		Users:    o.Users,
+		WSDL:     wsdl.WithAddress,
+		Now:      s.Now,
+		Wait:     func(ctx context.Context, d time.Duration) error { return s.clock.Wait(ctx, d) },
+		Seed:     o.Seed,
+		Observe:  s.observe,
+	})
+	return s, plan, err
+}
+
+// run starts the clock and the listeners. What it started is in the list of cleanups, also when it fails.
+func (s *Simulator) run(ctx context.Context, plan listenPlan) error {
+	if s.options.Manual {
+		s.virtual = clock.NewVirtual(s.options.Start)
+		s.clock = s.virtual
+	} else {
+		real, err := clock.NewReal(s.options.Start, s.options.Speed)
+		if err != nil {
+			return err
+		}
+		s.clock = real
+		s.onClose("clock", func() error { real.Close(); return nil })
+	}
+
+	var err error
+	if s.endpoints, err = plan.bind(ctx); err != nil {
+		return err
+	}
+	s.onClose("listeners", func() error { closeListeners(s.endpoints); return nil })
+	if err := s.secure(); err != nil { // not before the listeners: a port that is taken leaves no authority behind
+		return err
+	}
+
+	scheme, handlers := "https", map[*endpoint]http.Handler{}
+	if s.options.Plain {
+		scheme = "http"
+	}
+	for _, e := range s.endpoints {
+		e.url = scheme + "://" + e.addr.String() + soap.Path
+		handlers[e] = newHandler(s.service, e.node)
+	}
+	s.URL = s.endpoints[0].url
+	server := newServer(s.options.Logger, handlers)
+	s.onClose("service", server.close)
+	for _, e := range s.endpoints {
+		for _, l := range e.listeners {
+			server.serve(l)
+		}
+	}
+	s.connect()
+	return nil
+}
+
+// secure wraps every listener in TLS, each endpoint with its own certificate.
+func (s *Simulator) secure() (err error) {
+	if s.options.Plain {
+		return nil
+	}
+	now := time.Now() // see tls.go: not simulated
+	if s.options.CADir == "" {
+		s.ca, err = newAuthority(now)
+	} else {
+		s.ca, err = openAuthority(s.options.CADir, now)
+	}
+	if err != nil {
+		return err
+	}
+	addrs := addresses(s.endpoints)
+	for _, e := range s.endpoints {
+		names, addrs := []string{"localhost"}, addrs
+		for _, n := range s.store.Snapshot().Nodes() {
+			if n.Name == e.node || !s.options.PerNode { // one endpoint for all answers to all names
+				names = append(names, string(n.Name))
+				addrs = append(slices.Clip(addrs), n.Address, n.Address6)
+			}
+		}
+		cert, err := s.ca.leaf(string(e.node), names, addrs, now)
+		if err != nil {
+			return err
+		}
+		for i, l := range e.listeners {
+			e.listeners[i] = tls.NewListener(l, serverTLS(cert))
+		}
+	}
+	return nil
+}
+
+// connect makes the client of this simulator.
+func (s *Simulator) connect() {
+	transport := &http.Transport{
+		DialContext:         dialer(s.endpoints),
+		MaxIdleConnsPerHost: 100,
+		IdleConnTimeout:     idleTimeout,
+	}
+	if s.ca != nil {
+		pool := x509.NewCertPool()
+		pool.AddCert(s.ca.cert)
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	s.client = &http.Client{Transport: transport}
+	s.onClose("client", func() error { transport.CloseIdleConnections(); return nil })
+}
+
+// Close ends the simulator: it stops accepting, lets running requests finish, and cuts off what then remains. It takes
+// two seconds at the most and tells what did not end well. Another call waits for the first and gives its answer.
+func (s *Simulator) Close() error {
+	s.closing.Do(func() {
+		var errs []error
+		for _, c := range slices.Backward(s.cleanups) {
+			if err := c.do(); err != nil {
+				errs = append(errs, fmt.Errorf("closing the %s: %w", c.name, err))
+			}
+		}
+		s.closeErr = errors.Join(errs...)
+	})
+	return s.closeErr
+}
+
+// NodeURL is where a node answers: its own address with Options.PerNode, otherwise URL. Names are compared ignoring
+// case; "" means that there is no such node.
+func (s *Simulator) NodeURL(node cluster.NodeName) string {
+	if !s.options.PerNode {
+		for _, n := range s.Snapshot().Nodes() {
+			if strings.EqualFold(string(n.Name), string(node)) {
+				return s.URL
+			}
+		}
+		return ""
+	}
+	for _, e := range s.endpoints {
+		if strings.EqualFold(string(e.node), string(node)) {
+			return e.url
+		}
+	}
+	return ""
+}
+
+// Client reaches this simulator and trusts its certificate. It is always the same one, without credentials and without
+// cookies; Close closes its idle connections.
+func (s *Simulator) Client() *http.Client { return s.client }
+
+// CAPEM is the certificate of the simulator's CA, for clients of one's own; nil with Options.Plain. The caller must not
+// change it.
+func (s *Simulator) CAPEM() []byte {
+	if s.ca == nil {
+		return nil
+	}
+	return s.ca.pem
+}
+
+// CAFile is the file that holds the certificate of the CA; "" with Options.Plain and without Options.CADir.
+func (s *Simulator) CAFile() string {
+	if s.ca == nil {
+		return ""
+	}
+	return s.ca.file
+}
+
+// Seed is what all chance of this run comes from.
+func (s *Simulator) Seed() uint64 { return s.options.Seed }
+
+// OnlyLoopback tells whether no other machine can reach the service.
+func (s *Simulator) OnlyLoopback() bool {
+	return !slices.ContainsFunc(s.endpoints, func(e *endpoint) bool { return !e.bound.IsLoopback() })
+}
+
+// Now is the simulated time.
+func (s *Simulator) Now() time.Time { return s.clock.Now() }
+
+// Advance moves simulated time by d. When it returns, everything due has happened, in order. It fails when d is
+// negative and on a clock that runs by itself.
+func (s *Simulator) Advance(d time.Duration) error {
+	if s.virtual == nil {
+		return fmt.Errorf("time cannot be advanced by %v: it runs by itself; Options.Manual makes it stand still", d)
+	}
+	if d < 0 {
+		return fmt.Errorf("time cannot be advanced by %v: it never goes back", d)
+	}
+	s.virtual.Advance(d)
+	return nil
+}
+
+// Snapshot is the cluster as it is now.
+func (s *Simulator) Snapshot() *cluster.Snapshot { return s.store.Snapshot() }
+
+// Apply makes changes to the cluster at the present simulated time, all of them or, with an error that says why, none.
+func (s *Simulator) Apply(changes ...cluster.Change) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	now := s.Now()
+	if err := s.store.Apply(now, changes...); err != nil {
+		return err
+	}
+	s.journal.add(Entry{At: now, Event: &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes)}})
+	return nil
+}
+
+// Settings is how the service behaves now.
+func (s *Simulator) Settings() soap.Settings { return s.service.Settings() }
+
+// SetSettings makes the service behave otherwise from the next request on. It fails, and changes nothing, when knobs do
+// not go together.
+func (s *Simulator) SetSettings(set soap.Settings) error {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	return s.service.SetSettings(set)
+}
+
+// Set changes one knob: see [soap.Settings.Set].
+func (s *Simulator) Set(knob, value string) error {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	set := s.service.Settings()
+	if err := set.Set(knob, value); err != nil {
+		return err
+	}
+	return s.service.SetSettings(set)
+}
+
+// Journal is what happened, oldest first: the last requests and changes, as many as Options.JournalSize.
+func (s *Simulator) Journal() Journal { return s.journal.entries() }
