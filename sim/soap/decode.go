@@ -15,7 +15,7 @@ type Limits struct {
 // request can cause constant; real requests stay below a tenth of them.
 const (
 	defaultDepth  = 64
-	maxTagBytes   = 64 << 10 // of one start tag
+	maxTagBytes   = 16 << 10 // of one start tag
 	maxAttributes = 64       // of one element
 	maxPrefixes   = 128      // namespace declarations in scope at once
 )

@@ -239,13 +239,22 @@ func (s *xmlScanner) declaration(i int) (int, *Fault, bool) {
 		return 0, nil, false
 	}
 	body = body[:n]
-	for j := 0; j < len(body); j++ {
-		if c := body[j]; byteKinds[c] == wrongByte || c == '\r' || c == 0xEF {
+	next := i + len("<![CDATA[") + n + len("]]>")
+	for j := 0; j < len(body); {
+		switch c := body[j]; {
+		case byteKinds[c] == wrongByte, c == 0xEF && isNonCharacter(body[j:]):
 			return 0, nil, false
+		case c == '\r':
+			b.chars(body[:j])
+			b.chars("\n")
+			body = body[skipLineBreak(body, j):]
+			j = 0
+		default:
+			j++
 		}
 	}
 	b.chars(body)
-	return i + len("<![CDATA[") + n + len("]]>"), nil, true
+	return next, nil, true
 }
 
 // instruction takes the processing instruction, or the XML declaration, that begins at i.
