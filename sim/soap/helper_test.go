@@ -286,3 +286,12 @@ func smallCluster() cluster.Config {
 		},
 	}
 }
+
+func indexOf(t *testing.T, text, part string) int {
+	t.Helper()
+	i := strings.Index(text, part)
+	require.GreaterOrEqual(t, i, 0, "no %q in %q", part, text)
+	return i
+}
+
+func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }

@@ -62,8 +62,8 @@ func parseStateInfo(text string) ([]cluster.Mark, error) {
 	if info.XMLName.Local != "StateInfo" {
 		return nil, fmt.Errorf("its element is %q, not StateInfo", info.XMLName.Local)
 	}
-	if rest, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("there is more after its end: %v", rest)
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("there is more after its end")
 	}
 	if len(info.Nodes) == 0 {
 		return nil, errors.New("it has no Node")

@@ -1,0 +1,207 @@
+package soap
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var cookieForm = regexp.MustCompile(`^JSESSIONIDSSO=([0-9A-F]{32}); Path=/; Secure; HttpOnly$`)
+
+// login sends a request with credentials and gives the whole Set-Cookie value of the answer.
+func login(t *testing.T, r *rig) string {
+	t.Helper()
+	rec := r.do(request(device("selectCmDevice", "", []string{"MOH_2"})))
+	require.Equal(t, http.StatusOK, rec.Code)
+	require.Len(t, rec.Header().Values("Set-Cookie"), 1)
+	cookie := rec.Header().Get("Set-Cookie")
+	require.Regexp(t, cookieForm, cookie)
+	return cookie
+}
+
+func withCookie(cookies string, headers ...header) *http.Request {
+	return request(device("selectCmDevice", "", []string{"MOH_2"}), append([]header{{"Authorization", ""}, {"Cookie", cookies}}, headers...)...)
+}
+
+func TestSession_H6_CookieAlone(t *testing.T) {
+	r := newRig(t)
+	cookie := login(t, r)
+	id := cookieForm.FindStringSubmatch(cookie)[1]
+	for name, sent := range map[string]string{
+		"as a browser does":          "JSESSIONIDSSO=" + id,
+		"the whole Set-Cookie value": cookie,
+		"among others":               "a=b; JSESSIONIDSSO=" + id + "; JSESSIONID=77",
+		"after an unknown one":       "JSESSIONIDSSO=00; JSESSIONIDSSO=" + id,
+	} {
+		rec := r.do(withCookie(sent))
+		assert.Equal(t, http.StatusOK, rec.Code, name)
+		assert.Empty(t, rec.Header().Get("Set-Cookie"), "%s: the session is known already", name)
+		assert.Equal(t, "poller", r.last().User)
+		assert.Equal(t, SessionCookie, r.last().Login)
+	}
+	for name, sent := range map[string]string{
+		"unknown":   "JSESSIONIDSSO=0123456789ABCDEF0123456789ABCDEF",
+		"lower":     "JSESSIONIDSSO=" + fmt.Sprintf("%x", id),
+		"other":     "JSESSIONID=" + id,
+		"malformed": ";;;=",
+	} {
+		assert.Equal(t, http.StatusUnauthorized, r.do(withCookie(sent)).Code, name)
+	}
+}
+
+func TestSession_H6_OnlyGoodAnswersSetIt(t *testing.T) {
+	r := newRig(t, knob{"rateLimit", "1"})
+	for _, req := range []*http.Request{
+		request("nonsense"),
+		request("", header{"Authorization", ""}),
+		request(device("selectCmDevice", "", everything, tag{"Protocol", "MGCP"})),
+	} {
+		assert.Empty(t, r.do(req).Header().Get("Set-Cookie"))
+	}
+	login(t, r)
+	rec := r.do(request(device("selectCmDevice", "", everything)))
+	require.Equal(t, FaultRateLimit, r.last().Fault.Name)
+	assert.Empty(t, rec.Header().Get("Set-Cookie"))
+}
+
+func TestSession_H6_IdleTimeout(t *testing.T) {
+	r := newRig(t, knob{"sessionIdle", "10m"})
+	cookie := login(t, r)
+	for range 5 { // it is the time since the last use that counts
+		r.advance(10 * time.Minute)
+		require.Equal(t, http.StatusOK, r.do(withCookie(cookie)).Code)
+	}
+	r.advance(10*time.Minute + time.Second)
+	for range 2 { // an expired session stays expired
+		rec := r.do(withCookie(cookie))
+		require.Equal(t, http.StatusInternalServerError, rec.Code)
+		assert.Equal(t, "text/xml;charset=utf-8", rec.Header().Get("Content-Type"))
+		fault := r.last().Fault
+		require.NotNil(t, fault)
+		assert.Equal(t, FaultSession, fault.Name)
+		assert.Contains(t, rec.Body.String(), "Error Code = 7")
+		assert.Contains(t, rec.Body.String(), "needs SOAP clients to start a new session")
+	}
+	// Right credentials beside it do not help: that is what clients with a cookie jar run into.
+	rec := r.do(withCookie(cookie, header{"Authorization", basic("poller", "right")}))
+	assert.Equal(t, FaultSession, r.last().Fault.Name, rec.Code)
+	assert.Equal(t, http.StatusUnauthorized, r.do(withCookie(cookie, header{"Authorization", basic("poller", "wrong")})).Code)
+	// Dropping the cookie does.
+	fresh := login(t, r)
+	assert.NotEqual(t, cookie, fresh)
+	assert.Equal(t, http.StatusOK, r.do(withCookie(cookie+"; "+fresh)).Code, "a live session outweighs an expired one")
+	// A SOAP 1.2 client gets it in its own version (H4).
+	rec = r.do(withCookie(cookie, header{"Content-Type", "application/soap+xml; charset=utf-8"}))
+	assert.Equal(t, "application/soap+xml;charset=utf-8", rec.Header().Get("Content-Type"))
+	assert.Contains(t, rec.Body.String(), "<soapenv:Value>soapenv:Receiver</soapenv:Value>")
+}
+
+func TestSession_H6_NoIdleTimeoutAt0(t *testing.T) {
+	r := newRig(t, knob{"sessionIdle", "0s"})
+	cookie := login(t, r)
+	r.advance(100_000 * time.Hour)
+	assert.Equal(t, http.StatusOK, r.do(withCookie(cookie)).Code)
+}
+
+func TestSession_H6_Off(t *testing.T) {
+	r := newRig(t)
+	cookie := login(t, r)
+	set := r.Settings()
+	require.NoError(t, set.Set("sessions", "false"))
+	require.NoError(t, r.SetSettings(set))
+	assert.Equal(t, http.StatusUnauthorized, r.do(withCookie(cookie)).Code)
+	rec := r.do(request(device("selectCmDevice", "", everything)))
+	assert.Equal(t, http.StatusOK, rec.Code)
+	assert.Empty(t, rec.Header().Get("Set-Cookie"))
+}
+
+func TestSession_H6_EndsWithItsUser(t *testing.T) {
+	r := newRig(t)
+	cookie := login(t, r)
+	require.NoError(t, r.SetUsers([]User{{Name: "somebody", Password: "else"}}))
+	assert.Equal(t, http.StatusUnauthorized, r.do(withCookie(cookie)).Code)
+	require.NoError(t, r.SetUsers([]User{{Name: "poller", Password: "new", Roles: []string{"axl"}}}))
+	assert.Equal(t, http.StatusForbidden, r.do(withCookie(cookie)).Code, "the role is looked up at each request")
+}
+
+func TestSession_H6_OfAnotherUser(t *testing.T) {
+	r := newRig(t)
+	cookie := login(t, r)
+	rec := r.do(withCookie(cookie, header{"Authorization", basic("reader", "other")}))
+	assert.Equal(t, http.StatusOK, rec.Code)
+	assert.Equal(t, "reader", r.last().User, "credentials go before the cookie")
+	assert.Regexp(t, cookieForm, rec.Header().Get("Set-Cookie"))
+	rec = r.do(withCookie(cookie, header{"Authorization", basic("poller", "right")}))
+	assert.Empty(t, rec.Header().Get("Set-Cookie"))
+}
+
+func TestExpireSessions(t *testing.T) {
+	r := newRig(t)
+	cookie := login(t, r)
+	other := r.do(request(device("selectCmDevice", "", everything), header{"Authorization", basic("reader", "other")})).Header().Get("Set-Cookie")
+	assert.Equal(t, 0, r.ExpireSessions("nobody"))
+	assert.Equal(t, 1, r.ExpireSessions("poller"))
+	assert.Equal(t, http.StatusInternalServerError, r.do(withCookie(cookie)).Code)
+	assert.Equal(t, http.StatusOK, r.do(withCookie(other)).Code)
+	assert.Equal(t, 1, r.ExpireSessions(""))
+	assert.Equal(t, 0, r.ExpireSessions(""))
+	assert.Equal(t, http.StatusInternalServerError, r.do(withCookie(other)).Code)
+}
+
+// The same seed gives the same ids, another seed others, and none comes twice.
+func TestSessions_RepeatUnderTheSameSeed(t *testing.T) {
+	a, b, c := newSessions(7), newSessions(7), newSessions(8)
+	seen := map[string]bool{}
+	for range 1000 {
+		id := a.start("u", start)
+		assert.Equal(t, id, b.start("u", start))
+		assert.NotEqual(t, id, c.start("u", start))
+		assert.Regexp(t, `^[0-9A-F]{32}$`, id)
+		assert.False(t, seen[id])
+		seen[id] = true
+	}
+}
+
+// A client that never sends its cookie back fills no memory; a session in use is not the one that is forgotten.
+func TestSessions_AreBounded(t *testing.T) {
+	s := newSessions(1)
+	used, idle := s.start("used", start), s.start("idle", start)
+	for i := range keptSessions + 100 {
+		s.start("flood", start)
+		if i%1000 == 0 {
+			_, state := s.use([]string{used}, start, time.Minute)
+			require.Equal(t, sessionLive, state)
+		}
+	}
+	assert.Len(t, s.byID, keptSessions)
+	assert.Equal(t, keptSessions, s.recent.Len())
+	_, state := s.use([]string{idle}, start, time.Minute)
+	assert.Equal(t, sessionUnknown, state)
+	user, state := s.use([]string{used}, start, time.Minute)
+	assert.Equal(t, sessionLive, state)
+	assert.Equal(t, "used", user)
+}
+
+func TestSessions_ConcurrentUse(t *testing.T) {
+	s := newSessions(1)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				id := s.start("u", start)
+				if _, state := s.use([]string{id}, start, time.Minute); state == sessionUnknown {
+					t.Error("a new session is unknown")
+				}
+				s.expire("nobody")
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, 1600, len(s.byID))
+}
