@@ -9,19 +9,18 @@
 
 declare(strict_types=1);
 
-set_error_handler(static fn(int $level, string $text, string $file, int $line) => error_reporting() & $level
-    ? throw new ErrorException($text, 0, $level, $file, $line) : true);
+set_error_handler(static fn(int $level, string $text, string $file, int $line) => throw new ErrorException($text, 0, $level, $file, $line));
 
 const CLASSES = ['Phone', 'Gateway', 'H323', 'Cti', 'VoiceMail', 'MediaResources', 'SIPTrunk', 'HuntList'];
 define('URL', getenv('RISIM_URL'));
 
-function connect(array $options = [], array $ssl = []): SoapClient
+function connect(array $options = [], bool $trusting = true): SoapClient
 {
     return new SoapClient(URL . '?wsdl', $options + [
         'login' => getenv('RISIM_USER'),
         'password' => getenv('RISIM_PASSWORD'),
         'stream_context' => stream_context_create([
-            'ssl' => $ssl + ['cafile' => getenv('RISIM_CA_FILE'), 'verify_peer' => true, 'verify_peer_name' => true],
+            'ssl' => ($trusting ? ['cafile' => getenv('RISIM_CA_FILE')] : []) + ['verify_peer' => true, 'verify_peer_name' => true],
         ]),
         'cache_wsdl' => WSDL_CACHE_NONE,
         'features' => SOAP_SINGLE_ELEMENT_ARRAYS,
@@ -189,14 +188,18 @@ $checks = [
     // ---- The connection
 
     "H1 without the authority's certificate the connection is refused" => function () {
-        global $phone;
+        $warnings = [];
+        set_error_handler(static function (int $level, string $text) use (&$warnings) {
+            $warnings[] = $text;
+            return true;
+        });
         try {
-            @connect([], ['cafile' => null]);
-        } catch (SoapFault $e) {
-            same($e->faultcode, 'WSDL', 'faultcode');
-            $plain = @file_get_contents(URL . '?wsdl', false, stream_context_create(['ssl' => ['cafile' => getenv('RISIM_CA_FILE')]]));
-            ok($plain !== false, 'and not with it either: ' . $e->faultstring);
+            connect(trusting: false);
+        } catch (SoapFault) { // only the warnings before it say why
+            ok(str_contains(implode($warnings), 'certificate verify failed'), 'refused for another reason: ' . implode($warnings));
             return;
+        } finally {
+            restore_error_handler();
         }
         throw new Exception('connected to a server with a certificate of an unknown authority');
     },

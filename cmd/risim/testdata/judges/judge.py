@@ -126,12 +126,13 @@ def matching(pattern, text):
     return fnmatch.fnmatchcase(text.upper(), pattern.upper().replace("[", "[[]").replace("?", "[?]"))
 
 
-def key(node, device):
-    return (node, device.Name)
+def empty(value):
+    """zeep reads a nil structure as one whose members are all None."""
+    return value is None or all(value[member] is None for member in value)
 
 
 def keys(records):
-    return sorted(key(n, d) for n, d in records)
+    return sorted((node, d.Name) for node, d in records)
 
 
 CHECKS = []
@@ -458,7 +459,7 @@ def _():
              "RasAddr").split()
     same(list(phone.H323Trunk.__values__), parts, "children")
     same([phone.H323Trunk[p] for p in parts], [None] * 10, "children of a phone's H323Trunk")
-    ok(all(d.H323Trunk for _, d in everything), "H323Trunk is there for every class")
+    # zeep cannot tell a nil H323Trunk from one with nil children; the other judges look at every record's.
     same([d.ActiveLoadID for _, d in by_class["HuntList"].records if d.ActiveLoadID is not None], [], "loads of hunt lists")
 
 
@@ -514,10 +515,10 @@ def _():
 @check("C2 Provider items have neither device nor line, Device items no line, Line items both")
 def _():
     for _, i in providers:
-        same((i.CtiDevice, i.CtiLine), (None, None), f"device and line of {i.AppId}")
+        ok(empty(i.CtiDevice) and empty(i.CtiLine), f"device or line of {i.AppId}: {i}")
     for _, i in opened:
         ok(i.CtiDevice.DeviceName and i.CtiDevice.DeviceStatus, f"device of {i.AppId}")
-        same(i.CtiLine, None, "line of a Device item")
+        ok(empty(i.CtiLine), f"line of a Device item: {i}")
     for _, i in opened_lines:
         ok(i.CtiDevice.DeviceName and i.CtiLine.DirNumber and i.CtiLine.LineStatus, f"device and line of {i.AppId}")
         same((i.CtiDevice.DeviceStatusReason, i.CtiDevice.DeviceTimeStamp), (None, None), "reason and time of a Line item's device")
