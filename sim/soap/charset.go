@@ -126,22 +126,22 @@ func declaredCharset(data string) (charset string, ok bool) {
 	if value, rest, ok := cutPseudoAttribute(data, "standalone"); ok && (value == "yes" || value == "no") {
 		data = rest
 	}
-	return charset, isXMLSpace(data)
+	return charset, trimSpace(data) == ""
 }
 
 // cutPseudoAttribute takes white space, the name, "=" and a quoted value off the start of data.
 func cutPseudoAttribute(data, name string) (value, rest string, ok bool) {
-	rest = strings.TrimLeft(data, xmlSpace)
+	rest = trimLeftSpace(data)
 	if len(rest) == len(data) {
 		return "", data, false
 	}
 	if rest, ok = strings.CutPrefix(rest, name); !ok {
 		return "", data, false
 	}
-	if rest, ok = strings.CutPrefix(strings.TrimLeft(rest, xmlSpace), "="); !ok {
+	if rest, ok = strings.CutPrefix(trimLeftSpace(rest), "="); !ok {
 		return "", data, false
 	}
-	rest = strings.TrimLeft(rest, xmlSpace)
+	rest = trimLeftSpace(rest)
 	if rest == "" || rest[0] != '"' && rest[0] != '\'' {
 		return "", data, false
 	}

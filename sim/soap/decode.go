@@ -2,7 +2,6 @@ package soap
 
 import (
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -83,6 +82,21 @@ func clip(s string) string {
 	return s[:n] + "…"
 }
 
-const xmlSpace = " \t\r\n"
+// isSpaceByte says whether c is white space to XML.
+func isSpaceByte(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
-func isXMLSpace(s string) bool { return strings.Trim(s, xmlSpace) == "" }
+// trimSpace takes the white space of XML, and no other, off both ends of s.
+func trimSpace(s string) string {
+	s = trimLeftSpace(s)
+	for len(s) > 0 && isSpaceByte(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func trimLeftSpace(s string) string {
+	for len(s) > 0 && isSpaceByte(s[0]) {
+		s = s[1:]
+	}
+	return s
+}

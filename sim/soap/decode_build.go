@@ -53,8 +53,8 @@ type requestBuilder struct {
 
 type xmlFrame struct {
 	name     string // as written, with its prefix
+	bindings int32  // how many bindings there were outside of it
 	place    xmlPlace
-	bindings int // how many bindings there were outside of it
 }
 
 // xmlBinding is a namespace declaration; the empty prefix is the default namespace.
@@ -119,7 +119,7 @@ func (b *requestBuilder) declaration(target, data string) *Fault {
 		return b.malformed("<?%s stands within the document, and may only stand at its very start", target)
 	}
 	if _, ok := declaredCharset(data); !ok {
-		return b.malformed(`the XML declaration is %q, not one like version="1.0" encoding="utf-8"`, clip(strings.Trim(data, xmlSpace)))
+		return b.malformed(`the XML declaration is %q, not one like version="1.0" encoding="utf-8"`, clip(trimSpace(data)))
 	}
 	b.begun = true
 	return nil
@@ -137,7 +137,7 @@ func (b *requestBuilder) start(name string, colon int, attrs []xmlAttr) *Fault {
 	if len(b.frames) == b.depth {
 		return decodeFault("Too deep: line %d: elements nest more than %d deep", 1+strings.Count(b.text[:b.at], "\n"), b.depth)
 	}
-	outside := len(b.bindings)
+	outside := int32(len(b.bindings))
 	if len(attrs) > 0 {
 		if fault := b.attributes(name, attrs); fault != nil {
 			return fault
@@ -219,7 +219,7 @@ func (b *requestBuilder) isNil(attrs []xmlAttr) bool {
 	for _, a := range attrs {
 		if a.colon > 0 && a.local() == "nil" {
 			if uri, _ := b.namespace(a.prefix()); uri == xsiNS {
-				v := strings.Trim(a.value, xmlSpace)
+				v := trimSpace(a.value)
 				return v == "true" || v == "1"
 			}
 		}
@@ -298,8 +298,7 @@ func (b *requestBuilder) enter(name string, colon int, attrs []xmlAttr) (xmlPlac
 				b.req.OutOfOrder = local
 			}
 			b.held = true
-			*b.list = append(*b.list, Text{})
-			b.leaf = &(*b.list)[len(*b.list)-1]
+			b.leaf = b.newItem()
 			b.begin(attrs)
 			return inLeaf, nil
 		}
@@ -414,6 +413,16 @@ func (b *requestBuilder) begin(attrs []xmlAttr) {
 	b.nilNow = len(attrs) > 0 && b.isNil(attrs)
 }
 
+// newItem lengthens the open list by an absent text.
+func (b *requestBuilder) newItem() *Text {
+	if *b.list == nil {
+		// As many as may well follow: an item takes about 50 bytes, and most requests have no more than 1,000.
+		*b.list = make([]Text, 0, 1+min(1000, (len(b.text)-b.at)/50))
+	}
+	*b.list = append(*b.list, Text{})
+	return &(*b.list)[len(*b.list)-1]
+}
+
 // chars takes a piece of text; pieces of one text may come one by one. It need not be called unless wanted is set.
 func (b *requestBuilder) chars(piece string) {
 	switch {
@@ -434,8 +443,8 @@ func (b *requestBuilder) intoBuf() {
 // outside takes all of a text that stands outside of the Envelope.
 func (b *requestBuilder) outside(text string) *Fault {
 	b.begun = true
-	if !isXMLSpace(text) {
-		return b.malformed("found the text %q outside of the Envelope", clip(strings.Trim(text, xmlSpace)))
+	if trimSpace(text) != "" {
+		return b.malformed("found the text %q outside of the Envelope", clip(trimSpace(text)))
 	}
 	return nil
 }
@@ -448,7 +457,7 @@ func (b *requestBuilder) value() Text {
 	case len(b.buf) > 0:
 		b.view = string(b.buf)
 	}
-	if v := strings.Trim(b.view, xmlSpace); v != "" {
+	if v := trimSpace(b.view); v != "" {
 		return Text{Value: v, Presence: Given}
 	}
 	return Text{Presence: Empty}
@@ -514,7 +523,7 @@ func (b *requestBuilder) end(name string) *Fault {
 		}
 	case inItem:
 		if !b.held {
-			*b.list = append(*b.list, Text{})
+			b.newItem()
 		}
 	case inLeaf:
 		if b.leaf != nil {
@@ -535,7 +544,7 @@ func (b *requestBuilder) end(name string) *Fault {
 			b.buf = append(b.buf, '>')
 		}
 	}
-	if len(b.bindings) > frame.bindings {
+	if len(b.bindings) > int(frame.bindings) {
 		b.bindings = b.bindings[:frame.bindings]
 		b.declared = ""
 	}

@@ -264,7 +264,7 @@ func (d *dialect) stateInfo(state string) {
 func drawRequest(t *rapid.T) *Request {
 	char := rapid.SampledFrom([]rune("ASEP0123456789*.-_:\\+,;%?[]()#/@ =é台😀\uFFFD<>&\"'\r\n\t"))
 	value := rapid.Custom(func(t *rapid.T) Text {
-		v := strings.Trim(string(rapid.SliceOfN(char, 1, 20).Draw(t, "runes")), xmlSpace)
+		v := strings.Trim(string(rapid.SliceOfN(char, 1, 20).Draw(t, "runes")), " \t\r\n")
 		if v == "" {
 			v = "*"
 		}

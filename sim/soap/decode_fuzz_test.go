@@ -70,7 +70,7 @@ func checkRequest(t *testing.T, r *Request) {
 		}
 	}
 	for _, s := range append(texts, Text{Value: r.StateInfo}, Text{Value: r.OutOfOrder}, Text{Value: r.Unknown}) {
-		if s.Value != strings.Trim(s.Value, xmlSpace) {
+		if s.Value != strings.Trim(s.Value, " \t\r\n") {
 			t.Errorf("%q is not trimmed", s.Value)
 		}
 		for _, c := range s.Value {

@@ -185,7 +185,7 @@ func (s *xmlScanner) characters(i int) (int, bool) {
 		}
 	}
 	if len(b.frames) == 0 {
-		return i, isXMLSpace(text[begin:i]) && b.outside("") == nil
+		return i, trimSpace(text[begin:i]) == "" && b.outside("") == nil
 	}
 	b.chars(text[begin:i])
 	return i, true
@@ -270,11 +270,8 @@ func (s *xmlScanner) instruction(i int) (int, *Fault, bool) {
 		return 0, nil, false
 	}
 	if strings.EqualFold(target, "xml") {
-		if _, ok := declaredCharset(data[:n]); !ok {
+		if b.declaration(target, data[:n]) != nil {
 			return 0, nil, false
-		}
-		if fault := b.declaration(target, data[:n]); fault != nil {
-			return 0, fault, true
 		}
 	}
 	b.begun = true
@@ -285,14 +282,13 @@ func (s *xmlScanner) instruction(i int) (int, *Fault, bool) {
 func scanName(text string) (name string, colon int, ok bool) {
 	colon = -1
 	i := 0
-	for i < len(text) && nameBytes[text[i]] != 0 {
-		if text[i] == ':' {
+	for ; i < len(text) && nameBytes[text[i]] != 0; i++ {
+		if nameBytes[text[i]] == nameColon {
 			if colon >= 0 {
 				return "", 0, false
 			}
 			colon = i
 		}
-		i++
 	}
 	if i == 0 || i == len(text) || text[i] >= 0x80 || nameBytes[text[0]] != nameStart || colon == 0 || colon == i-1 {
 		return "", 0, false
@@ -369,8 +365,6 @@ func skipLineBreak(text string, i int) int {
 	return i + 1
 }
 
-func isSpaceByte(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
-
 // What a byte of text or of an attribute's value may be.
 const (
 	plainByte  = iota // a character, or a part of one, that means itself everywhere
@@ -393,15 +387,17 @@ var byteKinds = func() (kinds [256]uint8) {
 // The bytes of names.
 const (
 	nameStart = iota + 1 // a letter or an underscore
-	nameRest             // what may follow it
+	nameRest             // what else may follow it
+	nameColon            // likewise, between prefix and local name
 )
 
 var nameBytes = func() (kinds [256]uint8) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") {
 		kinds[c] = nameStart
 	}
-	for _, c := range []byte("0123456789-.:") {
+	for _, c := range []byte("0123456789-.") {
 		kinds[c] = nameRest
 	}
+	kinds[':'] = nameColon
 	return kinds
 }()
