@@ -118,8 +118,13 @@ def lines(device):
     return [tuple(part.rsplit("-", 1)) for part in (device.DirNumber or "").split(",") if part]
 
 
+def listed(device):
+    """The items of IPAddress. zeep reads it as None when it is there but empty, as it is where a class has no addresses."""
+    return device.IPAddress.item if device.IPAddress else []
+
+
 def addresses(device, kind):
-    return [a.IP for a in device.IPAddress.item if a.IPAddrType == kind]
+    return [a.IP for a in listed(device) if a.IPAddrType == kind]
 
 
 def matching(pattern, text):
@@ -379,9 +384,9 @@ def _():
 @check("Q8 NodeName asks one node")
 def _():
     for name in node_names:
-        got = devices("*", DeviceClass="Phone", NodeName=name.upper())
+        got = devices("*", NodeName=name.upper())
         same([n.Name for n in got.nodes], [name], "nodes")
-        same(keys(got.records), keys(r for r in phones if r[0] == name), "records")
+        same(keys(got.records), keys(r for r in everything if r[0] == name), "records")
 
 
 @check("Q8 an unknown node is one item InvalidNodeName")
@@ -468,9 +473,9 @@ def _():
     for _, d in with_ipv6:
         for address in addresses(d, "ipv6"):
             ok(re.fullmatch("[0-9a-f]{4}(:[0-9a-f]{4}){7}", address), f"{address} of {d.Name} is not eight full groups")
-    kinds = {a.IPAddrType for _, d in everything for a in d.IPAddress.item}
+    kinds = {a.IPAddrType for _, d in everything for a in listed(d)}
     same(kinds, {"ipv4", "ipv6"}, "address types")
-    attributes = {a.Attribute for _, d in everything for a in d.IPAddress.item}
+    attributes = {a.Attribute for _, d in everything for a in listed(d)}
     ok(attributes <= {"Unknown", "Adminstrative", "Signaling", "AdministrativeAndSignaling", None}, f"attributes {attributes}")
 
 
