@@ -36,12 +36,13 @@
 // # Who may import whom
 //
 //	cmd/risim --> sim --> sim/soap --> sim/cluster
-//	               |----> fixtures --> sim/cluster
-//	               '----> sim/clock, sim/cluster, wsdl
+//	     |         |----> fixtures --> sim/cluster, sim/soap
+//	     |         '----> sim/clock, sim/cluster, wsdl
+//	     '------> sim/soap and fixtures, for what options are made of: users, knobs, names
 //
-// The last three use the standard library only. sim/cluster takes time as an argument: it has no clock, goroutine, logger,
-// network or randomness. A package from elsewhere has one address: gorilla/mux is in sim/http.go, gofakeit in
-// fixtures, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
+// sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has no clock,
+// goroutine, logger, network or randomness. A package from elsewhere has one address: gorilla/mux is in sim/http.go,
+// gofakeit in fixtures, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
 //
 // # One request
 //
@@ -56,6 +57,6 @@
 //
 // # Two words
 //
-// A fault is a SOAP fault that a real Unified CM would send. An impairment is trouble that the simulator injects. A node that
-// is down is neither: it is state.
+// A fault is a SOAP fault that a real Unified CM would send. An impairment is trouble that the simulator injects. A node
+// that is down is neither: it is state.
 package sim

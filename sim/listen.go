@@ -121,7 +121,7 @@ func (p *listenPlan) bindOnce(ctx context.Context) (endpoints []*endpoint, err e
 			}
 			endpoints = append(endpoints, e)
 		}
-		e.addr = netip.AddrPortFrom(reachable(e.bound), port)
+		e.addr = netip.AddrPortFrom(reachable(e.bound, p.host), port)
 		if p.memory {
 			e.memory = newMemoryListener(e.addr)
 			e.listeners = append(e.listeners, e.memory)
@@ -130,15 +130,16 @@ func (p *listenPlan) bindOnce(ctx context.Context) (endpoints []*endpoint, err e
 	return endpoints, nil
 }
 
-// reachable turns the address that means every address into one that clients on this machine can use.
-func reachable(a netip.Addr) netip.Addr {
+// reachable turns an address that means every address into one that clients on this machine can use: 127.0.0.1 unless
+// IPv6 was asked for by name.
+func reachable(a netip.Addr, host string) netip.Addr {
 	switch {
-	case a == netip.IPv4Unspecified():
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	case a == netip.IPv6Unspecified():
+	case !a.IsUnspecified():
+		return a
+	case a.Is6() && host != "":
 		return netip.IPv6Loopback()
 	}
-	return a
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
 // listenError says which address cannot be had and, where that is known, what helps.

@@ -127,6 +127,13 @@ func (o *Options) check() error {
 	return errors.Join(errs...)
 }
 
+// Validate tells of everything that is wrong with o, as Start would, and starts nothing. What depends on the machine, such
+// as a port that is taken, only Start can tell.
+func (o Options) Validate() error {
+	_, _, err := prepare(o, time.Now())
+	return err
+}
+
 // settings are the profile's with Set applied.
 func (o *Options) settings() (soap.Settings, error) {
 	set, err := soap.Profile(o.Profile)

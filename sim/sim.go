@@ -250,7 +250,8 @@ func (s *Simulator) CAPEM() []byte {
 	return s.ca.pem
 }
 
-// CAFile is the file that holds the certificate of the CA; "" with Options.Plain and without Options.CADir.
+// CAFile is the absolute name of the file that holds the certificate of the CA; "" with Options.Plain and without
+// Options.CADir.
 func (s *Simulator) CAFile() string {
 	if s.ca == nil {
 		return ""

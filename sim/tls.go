@@ -69,6 +69,9 @@ func newAuthority(now time.Time) (*authority, error) {
 
 // openAuthority uses the one in dir, and makes it when there is none. Errors name the file that is at fault.
 func openAuthority(dir string, now time.Time) (*authority, error) {
+	if abs, err := filepath.Abs(dir); err == nil { // for whoever is told the name and works elsewhere
+		dir = abs
+	}
 	certFile, keyFile := filepath.Join(dir, caCertFile), filepath.Join(dir, caKeyFile)
 	certPEM, err := os.ReadFile(certFile) // before the key, which is the first to be made: so a key missing now is lost
 	switch {

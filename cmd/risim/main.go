@@ -1,0 +1,116 @@
+// Command risim runs a simulator of Cisco's RisPort70 service.
+//
+//	risim serve                 the default cluster, until interrupted; prints a curl command that works
+//	risim serve --help          the flags
+//	risim help knobs            everything about the service that can be changed
+//
+// It maps the outside world, which is arguments, signals, files and streams, to [sim.Options] and back. Results go to
+// stdout; messages go to stderr as "risim: ...", lower case, and hints say what to type next. Exit codes: 0 it did what
+// was asked, 2 it could not.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the command without its process. No command reads stdin as yet.
+func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:           "risim",
+		Short:         "A simulator of Cisco's RisPort70 service",
+		Long:          "risim answers RisPort70 queries as a Unified CM cluster would, from a cluster that it simulates.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.AddCommand(newServe(stdout, stderr), newVersion(stdout), newHelpKnobs())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return hint(err, "%s --help lists the flags", cmd.CommandPath())
+	})
+	if err := root.Execute(); err != nil {
+		complain(stderr, err)
+		return 2
+	}
+	return 0
+}
+
+// noSuchCommand is told of the words that no command of risim took.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return hint(err, "did you mean risim %s?", near[0])
+	}
+	return hint(err, "risim --help lists the commands")
+}
+
+// hinted is an error with something to type next.
+type hinted struct {
+	error
+	hint string
+}
+
+// Unwrap is the error itself.
+func (h hinted) Unwrap() error { return h.error }
+
+func hint(err error, format string, args ...any) error {
+	return hinted{err, fmt.Sprintf(format, args...)}
+}
+
+// complain writes each problem on a line of its own, and then the hint.
+func complain(w io.Writer, err error) {
+	for line := range strings.Lines(err.Error()) {
+		say(w, "%s", strings.TrimSuffix(line, "\n"))
+	}
+	if h := (hinted{}); errors.As(err, &h) {
+		say(w, "hint: %s", h.hint)
+	}
+}
+
+func say(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, "risim: "+format+"\n", args...)
+}
+
+func newVersion(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(stdout, version())
+			return err
+		},
+	}
+}
+
+// version says what the binary was built from, as far as the builder has noted it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "risim, built without module information"
+	}
+	text := "risim " + info.Main.Version + " " + info.GoVersion
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			text += " " + s.Value
+		}
+	}
+	return text
+}

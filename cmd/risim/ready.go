@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/risim/risim/sim"
+)
+
+// readyInfo is what the ready file says. Scripts hold on to these names.
+type readyInfo struct {
+	URL      string      `json:"url"`
+	User     string      `json:"user"`
+	Password string      `json:"password"`
+	CAFile   string      `json:"caFile"` // empty with --plain
+	PID      int         `json:"pid"`
+	Nodes    []readyNode `json:"nodes"`
+}
+
+type readyNode struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// readyFile is the file of --ready-file. It appears whole, and is there only while the service answers.
+type readyFile struct {
+	name string
+	temp string // beside it; empty once it was renamed or removed
+	data []byte // as written; nil when it was not
+}
+
+// prepareReadyFile finds out whether the file can be written before anything is started, and removes the one of a
+// process that ended without removing it: whoever waits for the file must not take that for ours. No name means no file.
+func prepareReadyFile(name string) (*readyFile, error) {
+	f := &readyFile{name: name}
+	if name == "" {
+		return f, nil
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, hint(fmt.Errorf("the ready file %s is there already, and is not a regular file", name), "--ready-file FILE makes a file")
+	}
+	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // mode 0600: it holds the password
+	if err != nil {
+		return nil, hint(fmt.Errorf("the ready file cannot be made: %w", err), "--ready-file FILE needs a directory that is there and can be written to")
+	}
+	f.temp = temp.Name()
+	if err := temp.Close(); err != nil {
+		f.remove()
+		return nil, fmt.Errorf("the ready file cannot be made: %w", err)
+	}
+	if data, err := os.ReadFile(name); err == nil {
+		var old readyInfo
+		if json.Unmarshal(data, &old) != nil || !alive(old.PID) {
+			os.Remove(name)
+		}
+	}
+	return f, nil
+}
+
+// alive tells whether a process other than this one has that number.
+func alive(pid int) bool {
+	if pid <= 0 || pid == os.Getpid() {
+		return false
+	}
+	p, err := os.FindProcess(pid)
+	return err == nil && p.Signal(syscall.Signal(0)) == nil
+}
+
+// write puts the file in its place.
+func (f *readyFile) write(ris *sim.Simulator) error {
+	if f.name == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(infoOf(ris), "", "  ")
+	if err != nil {
+		return err
+	}
+	data = append(data, '\n')
+	if err := os.WriteFile(f.temp, data, 0o600); err != nil {
+		return fmt.Errorf("writing the ready file: %w", err)
+	}
+	if err := os.Rename(f.temp, f.name); err != nil {
+		return fmt.Errorf("writing the ready file: %w", err)
+	}
+	f.temp, f.data = "", data
+	return nil
+}
+
+// remove takes away what this process made, and leaves what another put in its place.
+func (f *readyFile) remove() {
+	if f.temp != "" {
+		os.Remove(f.temp)
+		f.temp = ""
+	}
+	if f.data == nil {
+		return
+	}
+	if now, err := os.ReadFile(f.name); err == nil && bytes.Equal(now, f.data) {
+		os.Remove(f.name)
+	}
+	f.data = nil
+}
+
+func infoOf(ris *sim.Simulator) readyInfo {
+	info := readyInfo{URL: ris.URL, User: ris.User, Password: ris.Password, CAFile: ris.CAFile(), PID: os.Getpid()}
+	for _, n := range ris.Snapshot().Nodes() {
+		info.Nodes = append(info.Nodes, readyNode{string(n.Name), ris.NodeURL(n.Name)})
+	}
+	return info
+}
+
+// printReady says where the service is, and a command that gets an answer from it.
+func printReady(w io.Writer, ris *sim.Simulator) {
+	info := infoOf(ris)
+	var b strings.Builder
+	fmt.Fprintf(&b, "risim is ready: %d devices on %d nodes, profile %s, seed %d\n", ris.Snapshot().Len(), len(info.Nodes), ris.Settings().Profile(), ris.Seed())
+	fmt.Fprintf(&b, "service:  %s\n", info.URL)
+	for _, n := range info.Nodes {
+		if n.URL != info.URL {
+			fmt.Fprintf(&b, "          %s (%s)\n", n.URL, n.Name)
+		}
+	}
+	fmt.Fprintf(&b, "user:     %s\npassword: %s\n", info.User, info.Password)
+	if info.CAFile != "" {
+		fmt.Fprintf(&b, "CA file:  %s\n", info.CAFile)
+	}
+	fmt.Fprintf(&b, "\n%s\n\n", curl(info))
+	io.WriteString(w, b.String())
+}
+
+// tryQuery asks for ten devices, in the contract's order and with everything that it requires.
+const tryQuery = `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:soap="http://schemas.cisco.com/ast/soap">` +
+	`<soapenv:Body><soap:selectCmDevice><soap:StateInfo/><soap:CmSelectionCriteria>` +
+	`<soap:MaxReturnedDevices>10</soap:MaxReturnedDevices><soap:DeviceClass>Any</soap:DeviceClass><soap:Model>255</soap:Model>` +
+	`<soap:Status>Any</soap:Status><soap:NodeName/><soap:SelectBy>Name</soap:SelectBy>` +
+	`<soap:SelectItems><soap:item><soap:Item>*</soap:Item></soap:item></soap:SelectItems>` +
+	`<soap:Protocol>Any</soap:Protocol><soap:DownloadStatus>Any</soap:DownloadStatus>` +
+	`</soap:CmSelectionCriteria></soap:selectCmDevice></soapenv:Body></soapenv:Envelope>`
+
+// curl is a command line for a POSIX shell.
+func curl(info readyInfo) string {
+	args := []string{"curl", "--silent", "--show-error"}
+	if info.CAFile != "" {
+		args = append(args, "--cacert", info.CAFile)
+	}
+	args = append(args, "-u", info.User+":"+info.Password, "-H", `SOAPAction: "selectCmDevice"`, "-H", "Content-Type: text/xml",
+		"-d", tryQuery, info.URL)
+	for i, a := range args {
+		args[i] = quote(a)
+	}
+	return strings.Join(args, " ")
+}
+
+// quote makes a word of the shell.
+func quote(word string) string {
+	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
