@@ -1,6 +1,11 @@
 package soap
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+
+	"github.com/risim/risim/sim/cluster"
+)
 
 // Fault is a SOAP fault that a Unified CM would send. It is a value: returned by whoever refuses, written in one
 // place. Injected trouble is not a Fault but an impairment.
@@ -28,6 +33,22 @@ func (f *Fault) Error() string { return f.String }
 // such faults begin here.
 func badValue(sentence string) *Fault {
 	return &Fault{Name: FaultBadValue, Code: "soapenv:Client", String: sentence}
+}
+
+// NamedFault makes the fault that one of the names stands for, as this service would send it as a node to a request:
+// rateLimit and session in their own words, the others in general ones. It is nil for any other name.
+func (s *Service) NamedFault(name string, node cluster.NodeName, r *http.Request) *Fault {
+	switch name {
+	case FaultRateLimit:
+		return rateFault(s.settings.Load(), s.receiver(node), soapAction(r))
+	case FaultSession:
+		return SessionFault()
+	case FaultMalformed, FaultBadValue:
+		return &Fault{Name: name, Code: "soapenv:Client", String: "The request is not one that the contract has"}
+	case FaultInternal:
+		return &Fault{Name: name, Code: "soapenv:Server", String: "Internal error"}
+	}
+	return nil
 }
 
 const (

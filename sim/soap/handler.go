@@ -208,7 +208,7 @@ func (s *Service) contract(x *Exchange, set *Settings) (*reply, *refusal) {
 		}
 	}
 	scheme, host := "https", "localhost:8443"
-	if set.wsdlAddress == "request" {
+	if set.wsdlAddress == "request" && x.HTTP.Host != "" { // HTTP/1.0 may name no host
 		if host = x.HTTP.Host; x.HTTP.TLS == nil {
 			scheme = "http"
 		}

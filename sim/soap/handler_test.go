@@ -43,6 +43,9 @@ func TestContract_H2(t *testing.T) {
 	}
 	assert.Contains(t, get(http.MethodGet, "http://ris.example:8080"+Path+"?wsdl").Body.String(), `"http://ris.example:8080`+Path+`"`)
 	assert.Equal(t, http.StatusOK, get(http.MethodGet, here+"?wsdl", header{"Authorization", basic("poller", "wrong")}).Code, "with or without credentials")
+	hostless := httptest.NewRequest(http.MethodGet, here+"?wsdl", nil)
+	hostless.Host = ""
+	assert.Equal(t, string(wsdl.RISService70()), r.do(hostless).Body.String(), "a request that names no host")
 	head := get(http.MethodHead, here+"?wsdl")
 	assert.Equal(t, http.StatusOK, head.Code)
 	assert.Equal(t, strconv.Itoa(len(wsdl.WithAddress(here))), head.Header().Get("Content-Length"))
@@ -421,3 +424,84 @@ func TestService_ConcurrentUse(t *testing.T) {
 	})
 	wg.Wait()
 }
+
+func TestNamedFault(t *testing.T) {
+	r := newRig(t, knob{"profile", "cucm-14"})
+	for name, text := range map[string]string{
+		FaultRateLimit: "Exceeded allowed rate for Reatime", FaultSession: "Error Code = 7", FaultMalformed: "not one that the contract has",
+		FaultBadValue: "not one that the contract has", FaultInternal: "Internal error",
+	} {
+		f := r.NamedFault(name, "", request(""))
+		require.NotNil(t, f, name)
+		assert.Equal(t, name, f.Name)
+		assert.Contains(t, f.String, text)
+	}
+	assert.Contains(t, r.NamedFault(FaultRateLimit, "", request("")).Detail, ">cucm-pub<")
+	assert.Nil(t, r.NamedFault("unheard of", "", request("")))
+}
+
+// Whatever comes in, what goes out is whole: an answer that validates or a fault, and never a panic.
+func FuzzService(f *testing.F) {
+	for _, body := range []string{
+		device("selectCmDevice", "", everything), device("selectCmDeviceExt", "x", []string{"", "a&b"}), cti("", nil, everything, nil),
+		device("selectCmDevice", `<StateInfo><Node Name="cucm-pub" SubsystemStartTime="1" StateId="2" TotalItemsFound="3" TotalItemsReturned="4"/></StateInfo>`, nil),
+		"nonsense", "", "<a/>",
+	} {
+		f.Add(body, "text/xml", "selectCmDevice", "JSESSIONIDSSO=0")
+	}
+	var r *rig
+	var s *schema
+	f.Fuzz(func(t *testing.T, body, contentType, action, cookie string) {
+		if r == nil {
+			r, s = newRig(t, knob{"rateLimit", "0"}), contractSchema(t)
+		}
+		r.t, r.seen = t, nil
+		rec := r.do(request(body, header{"Content-Type", contentType}, header{"SOAPAction", action}, header{"Cookie", cookie}))
+		require.Empty(t, r.last().Panic)
+		root := parseTree(t, rec.Body.String())
+		switch rec.Code {
+		case http.StatusOK:
+			require.NoError(t, s.check(root.kids[0].kids[0]))
+		case http.StatusInternalServerError:
+			require.Len(t, root.all("Body/Fault"), 1)
+			require.NotEmpty(t, r.last().Fault.Name)
+		default:
+			t.Fatalf("status %d", rec.Code)
+		}
+	})
+}
+
+// The whole way of a request for one phone of 10,000, without a network.
+func BenchmarkService_OneDevice(b *testing.B) {
+	c := cluster.Config{Nodes: []cluster.Node{{Name: "cucm-pub"}}}
+	for _, d := range wideResult(10_000).Nodes[0].Devices {
+		c.Devices = append(c.Devices, *d.Device)
+		c.Registrations = append(c.Registrations, cluster.Registration{Device: d.Device.Name, Node: "cucm-pub", Record: *d.Record})
+	}
+	store, err := cluster.New(start, c)
+	require.NoError(b, err)
+	set, err := Profile("")
+	require.NoError(b, err)
+	require.NoError(b, set.Set("rateLimit", "0"))
+	s, err := New(Config{Store: store, Settings: set, Users: []User{{Name: "poller", Password: "right"}}, WSDL: wsdl.WithAddress, Now: func() time.Time { return start }})
+	require.NoError(b, err)
+	body := device("selectCmDevice", "", []string{"SEP0C0000004711"})
+	req := request(body)
+	h := s.Handler("")
+	w := &discard{header: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		req.Body = io.NopCloser(strings.NewReader(body))
+		h.ServeHTTP(w, req)
+	}
+	require.Equal(b, http.StatusOK, w.status)
+}
+
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (w *discard) Header() http.Header         { return w.header }
+func (w *discard) WriteHeader(status int)      { w.status = status }
+func (w *discard) Write(b []byte) (int, error) { return len(b), nil }

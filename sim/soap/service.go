@@ -138,16 +138,21 @@ func (x *Exchange) advise(id string, value ...any) {
 
 // begin is what is known of an exchange before anything is read.
 func (s *Service) begin(r *http.Request, node cluster.NodeName) *Exchange {
-	if node == "" {
-		node = s.cfg.Store.Snapshot().Nodes()[0].Name
-	}
 	return &Exchange{
 		Started:   s.cfg.Now(),
-		Node:      node,
+		Node:      s.receiver(node),
 		HTTP:      r,
 		Client:    r.RemoteAddr,
 		UserAgent: r.UserAgent(),
 	}
+}
+
+// receiver is the node as which a handler answers: the publisher when none is named.
+func (s *Service) receiver(node cluster.NodeName) cluster.NodeName {
+	if node == "" {
+		node = s.cfg.Store.Snapshot().Nodes()[0].Name
+	}
+	return node
 }
 
 // Handler serves RIS as a node of the cluster does; "" is the publisher. It takes every path that it is given:

@@ -243,3 +243,19 @@ func TestRateFault_T4(t *testing.T) {
 		assert.Equal(t, "cucm-sub2", fault[0].one(t, "detail/hostname"))
 	}
 }
+
+// Counting what is refused needs no more memory than the limit.
+func TestThrottle_IsBounded(t *testing.T) {
+	set := settingsOf(t, knob{"rateLimit", "5"}, knob{"countRefused", "true"})
+	var th throttle
+	for i := range 1000 {
+		th.allow(start.Add(time.Duration(i)*time.Millisecond), "", &set)
+		th.charge(start.Add(time.Duration(i)*time.Millisecond), "", &set)
+		require.LessOrEqual(t, len(th.counts[""].recent), 5)
+	}
+	off := settingsOf(t, knob{"rateLimit", "0"})
+	var idle throttle
+	idle.allow(start, "", &off)
+	idle.charge(start, "", &off)
+	assert.Empty(t, idle.counts)
+}
