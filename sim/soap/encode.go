@@ -144,7 +144,7 @@ func appendNode(b []byte, a *cluster.NodeAnswer, f form) []byte {
 }
 
 func appendAnswerState(b []byte, marks []cluster.Mark, f form) (out []byte, state string) {
-	state = string(appendStateInfo(nil, marks, f.clusterWide))
+	state = string(appendStateInfo(make([]byte, 0, 64+128*len(marks)), marks, f.clusterWide))
 	b = append(b, `<ns1:StateInfo>`...)
 	if f.nested {
 		b = append(b, state...)

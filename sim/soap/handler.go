@@ -104,7 +104,7 @@ func (s *Service) checkAction(x *Exchange, set *Settings) *Fault {
 		return nil
 	}
 	action := soapAction(x.HTTP)
-	switch _, sent := x.HTTP.Header["Soapaction"]; {
+	switch _, sent := x.HTTP.Header[actionHeader]; {
 	case !sent && set.requireSOAPAction:
 		return &Fault{Name: FaultMalformed, Code: "soapenv:Client", String: fmt.Sprintf("The request has no SOAPAction header; expected %q", x.Operation)}
 	case !sent:
@@ -115,9 +115,12 @@ func (s *Service) checkAction(x *Exchange, set *Settings) *Fault {
 	return nil
 }
 
+// actionHeader is SOAPAction as net/http spells it.
+const actionHeader = "Soapaction"
+
 // soapAction is the SOAPAction of a request without its quotes.
 func soapAction(r *http.Request) string {
-	return strings.Trim(r.Header.Get("SOAPAction"), "\" \t")
+	return strings.Trim(r.Header.Get(actionHeader), "\" \t")
 }
 
 // ask puts a query to the present snapshot and encodes the answer into mem.

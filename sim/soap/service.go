@@ -140,7 +140,7 @@ func (x *Exchange) advise(id string, value ...any) {
 func (s *Service) begin(r *http.Request, node cluster.NodeName) *Exchange {
 	return &Exchange{
 		Started:   s.cfg.Now(),
-		Node:      s.receiver(node),
+		Node:      node,
 		HTTP:      r,
 		Client:    r.RemoteAddr,
 		UserAgent: r.UserAgent(),
@@ -158,6 +158,7 @@ func (s *Service) receiver(node cluster.NodeName) cluster.NodeName {
 // Handler serves RIS as a node of the cluster does; "" is the publisher. It takes every path that it is given:
 // choosing the handler is the router's matter.
 func (s *Service) Handler(node cluster.NodeName) http.Handler {
+	node = s.receiver(node)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.exchange(w, s.begin(r, node), s.answer)
 	})
@@ -165,8 +166,9 @@ func (s *Service) Handler(node cluster.NodeName) http.Handler {
 
 // NotFound answers whatever is asked with the 404 page (rule H7).
 func (s *Service) NotFound() http.Handler {
+	publisher := s.receiver("")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.exchange(w, s.begin(r, ""), func(x *Exchange, _ *scratch) (*reply, *refusal) {
+		s.exchange(w, s.begin(r, publisher), func(x *Exchange, _ *scratch) (*reply, *refusal) {
 			if strings.Contains(strings.ToLower(r.URL.Path), "/realtimeservice/services/risport") {
 				x.advise(AdviceDeprecatedPath, quoted(r.URL.Path))
 			}
