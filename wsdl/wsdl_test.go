@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -385,12 +386,12 @@ func sorted(nodes []*node) []*node {
 
 // prefixes returns the namespace prefixes in force inside n.
 func prefixes(n *node, outer map[string]string) map[string]string {
-	scope := map[string]string{}
-	for prefix, space := range outer {
-		scope[prefix] = space
-	}
+	scope := outer
 	for _, a := range n.Attrs {
 		if a.Name.Space == "xmlns" {
+			if scope = maps.Clone(scope); scope == nil {
+				scope = map[string]string{}
+			}
 			scope[a.Name.Local] = a.Value
 		}
 	}
