@@ -25,11 +25,13 @@ func ExampleService_Handler() {
 		panic(err)
 	}
 	service, err := soap.New(soap.Config{
-		Store:   store,
-		Users:   []soap.User{{Name: "administrator", Password: "risim"}},
-		WSDL:    wsdl.WithAddress,
-		Now:     func() time.Time { return now },
-		Observe: func(x *soap.Exchange) { fmt.Println(x.Operation, "by", x.User+":", x.Returned, "returned,", x.Advice[0].ID) },
+		Store: store,
+		Users: []soap.User{{Name: "administrator", Password: "risim"}},
+		WSDL:  wsdl.WithAddress,
+		Now:   func() time.Time { return now },
+		Observe: func(x *soap.Exchange) {
+			fmt.Println(x.Operation, "by", x.User+":", x.Returned, "returned,", x.Advice[0].ID)
+		},
 	})
 	if err != nil {
 		panic(err)
