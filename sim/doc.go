@@ -4,7 +4,7 @@
 //		ris := sim.ForTest(t, sim.Options{})
 //		p := poller.New(ris.URL, ris.User, ris.Password, ris.Client()) // your code
 //		p.Poll(t.Context())
-//		ris.Apply(cluster.Unregister{Device: "SEP0200A1B2C3D4", Reason: cluster.KeepAliveTimeout})
+//		ris.Apply(sim.StopNode("cucm-sub1"))
 //		ris.Advance(time.Minute) // the rate limit's next minute, without waiting for it
 //		p.Poll(t.Context())
 //		t.Log(ris.Journal()) // what the poller asked, and what it was answered

@@ -57,7 +57,7 @@ func ExampleSimulator_Apply_failover() {
 	}
 	poll()
 	ris.Advance(time.Minute)
-	if err := ris.Apply(cluster.Failover{Device: cluster.DeviceName(phone), To: "cucm-sub2"}); err != nil {
+	if err := ris.Apply(sim.Failover(cluster.DeviceName(phone), "cucm-sub2")); err != nil {
 		log.Fatal(err)
 	}
 	poll()
@@ -111,7 +111,7 @@ func ExampleSimulator_Apply_noChange() {
 	fmt.Println("again: no change", again.Nodes[0].NoChange, "devices", len(again.Nodes[0].Devices), "same state", again.StateInfo == first.StateInfo)
 
 	gone := first.Nodes[0].Devices[0].Name
-	if err := ris.Apply(cluster.Unregister{Device: cluster.DeviceName(gone), Reason: cluster.KeepAliveTimeout}); err != nil {
+	if err := ris.Apply(sim.Unregister(cluster.DeviceName(gone), cluster.KeepAliveTimeout)); err != nil {
 		log.Fatal(err)
 	}
 	after := query(ris, "selectCmDevice", registered)
