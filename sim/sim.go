@@ -66,12 +66,15 @@ func Start(ctx context.Context, o Options) (*Simulator, error) {
 	if err := s.run(ctx, plan); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	whole := make(chan struct{}) // closed when nothing is added to the cleanups any more
 	stop := context.AfterFunc(ctx, func() {
+		<-whole
 		if err := s.Close(); err != nil {
 			s.options.Logger.Warn("stopping", "error", err)
 		}
 	})
 	s.onClose("wait for the context", func() error { stop(); return nil })
+	close(whole)
 	return s, nil
 }
 
