@@ -8,6 +8,7 @@ import (
 
 	"github.com/risim/risim/sim"
 	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/soap"
 )
 
 // R6: a device that no node has a record of is simply absent: no item, no error, whatever is asked.
@@ -28,6 +29,20 @@ func TestQuery_R6_UnknownToRIS(t *testing.T) {
 	require.Equal(t, []string{"SEP0200000000C3"}, ask(t, ris, ris.URL, "selectCmDevice", "Item=*C3").names)
 	require.NoError(t, ris.Apply(sim.RestartRIS("sub1"))) // now nobody remembers it again
 	require.Empty(t, ask(t, ris, ris.URL, "selectCmDevice", "Item=*C3").names)
+}
+
+// Q5: a model number that nobody knows is an advice.
+func TestQuery_Q5_UnknownModel(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Config: small()})
+	for model, want := range map[string][]string{"684": nil, "255": nil, "4711": {soap.AdviceUnknownModel}} {
+		ask(t, ris, ris.URL, "selectCmDevice", "Model="+model, "SelectBy=Name", "Item=SEP*")
+		var got []string
+		for _, a := range ris.Journal().Tail(1)[0].Exchange.Advice {
+			got = append(got, a.ID)
+		}
+		require.Equal(t, want, got, "model %s", model)
+	}
 }
 
 // N7: StateInfo is no cursor. Whoever sends it back to get the rest of an answer that was cut off is told that nothing

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/risim/risim/fixtures"
 	"github.com/risim/risim/sim/clock"
 	"github.com/risim/risim/sim/cluster"
 	"github.com/risim/risim/sim/soap"
@@ -109,6 +110,10 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 		Wait:     func(ctx context.Context, d time.Duration) error { return s.clock.Wait(ctx, d) },
 		Seed:     o.Seed,
 		Observe:  s.observe,
+		KnownModel: func(number uint32) bool {
+			_, known := fixtures.ModelName(number)
+			return known
+		},
 	})
 	return s, plan, err
 }
