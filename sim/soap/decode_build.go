@@ -409,7 +409,7 @@ func (b *requestBuilder) inOrder(latest *int, place int, local string) bool {
 
 // begin starts an element whose text is wanted.
 func (b *requestBuilder) begin(attrs []xmlAttr) {
-	b.view, b.buf, b.tag = "", b.buf[:0], false
+	b.view, b.buf = "", b.buf[:0]
 	b.nilNow = len(attrs) > 0 && b.isNil(attrs)
 }
 

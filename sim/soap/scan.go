@@ -150,7 +150,6 @@ func (s *xmlScanner) attributeValue(i int) (string, int, bool) {
 func (s *xmlScanner) characters(i int) (int, bool) {
 	text, b := s.text, s.b
 	begin := i // of what is not handed over yet
-	raw := i   // of what stands there literally: no ]]> may
 	for {
 		for i < len(text) && byteKinds[text[i]] == plainByte {
 			i++
@@ -167,7 +166,7 @@ func (s *xmlScanner) characters(i int) (int, bool) {
 			b.chars(text[begin:i])
 			b.chars(char)
 			i += n
-			begin, raw = i, i
+			begin = i
 		case c == '\r':
 			if b.wanted {
 				b.chars(text[begin:i])
@@ -177,7 +176,7 @@ func (s *xmlScanner) characters(i int) (int, bool) {
 			} else {
 				i++
 			}
-		case c == '>' && (i-raw < 2 || text[i-1] != ']' || text[i-2] != ']'),
+		case c == '>' && (i-begin < 2 || text[i-1] != ']' || text[i-2] != ']'),
 			c == 0xEF && !isNonCharacter(text[i:]), c == '"', c == '\'':
 			i++
 		default:
