@@ -38,7 +38,7 @@ func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newServe(stdout, stderr), newVersion(stdout), newHelpKnobs())
+	root.AddCommand(new(serveFlags).command(stdout, stderr), newVersion(stdout), newHelpKnobs())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "%s --help lists the flags", cmd.CommandPath())
 	})

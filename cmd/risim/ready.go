@@ -134,12 +134,12 @@ func printReady(w io.Writer, ris *sim.Simulator) {
 	io.WriteString(w, b.String())
 }
 
-// tryQuery asks for ten devices, in the contract's order and with everything that it requires.
+// tryQuery asks for ten desk phones, in the contract's order and with everything that it requires.
 const tryQuery = `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:soap="http://schemas.cisco.com/ast/soap">` +
 	`<soapenv:Body><soap:selectCmDevice><soap:StateInfo/><soap:CmSelectionCriteria>` +
-	`<soap:MaxReturnedDevices>10</soap:MaxReturnedDevices><soap:DeviceClass>Any</soap:DeviceClass><soap:Model>255</soap:Model>` +
+	`<soap:MaxReturnedDevices>10</soap:MaxReturnedDevices><soap:DeviceClass>Phone</soap:DeviceClass><soap:Model>255</soap:Model>` +
 	`<soap:Status>Any</soap:Status><soap:NodeName/><soap:SelectBy>Name</soap:SelectBy>` +
-	`<soap:SelectItems><soap:item><soap:Item>*</soap:Item></soap:item></soap:SelectItems>` +
+	`<soap:SelectItems><soap:item><soap:Item>SEP*</soap:Item></soap:item></soap:SelectItems>` +
 	`<soap:Protocol>Any</soap:Protocol><soap:DownloadStatus>Any</soap:DownloadStatus>` +
 	`</soap:CmSelectionCriteria></soap:selectCmDevice></soapenv:Body></soapenv:Envelope>`
 

@@ -35,8 +35,8 @@ type serveFlags struct {
 	problems []error // with values, so that all are told at once
 }
 
-func newServe(stdout, stderr io.Writer) *cobra.Command {
-	f := &serveFlags{}
+// command is `risim serve` with these flags.
+func (f *serveFlags) command(stdout, stderr io.Writer) *cobra.Command {
 	o := &f.options
 	cmd := &cobra.Command{
 		Use:   "serve [NAME]",
