@@ -39,47 +39,7 @@ func newHandler(service *soap.Service, node cluster.NodeName) http.Handler {
 	router := mux.NewRouter().SkipClean(true) // a redirect would turn the client's POST into a GET (rule H1)
 	router.NotFoundHandler = service.NotFound()
 	router.MatcherFunc(isServicePath).Name(routeRIS).Handler(service.Handler(node))
-	var pool sync.Pool
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, ok := pool.Get().(*answer)
-		if !ok {
-			a = new(answer)
-		}
-		a.ResponseWriter, a.status, a.body = w, http.StatusOK, a.body[:0]
-		router.ServeHTTP(a, r)
-		a.send()
-		if a.ResponseWriter = nil; cap(a.body) <= keptAnswer {
-			pool.Put(a)
-		}
-	})
-}
-
-// answer holds what the service writes until it has reported the exchange, which it does last. So whoever sees the
-// first byte of an answer finds it in the journal, before anything that he does next.
-type answer struct {
-	http.ResponseWriter
-	status int
-	body   []byte
-}
-
-// keptAnswer is the longest answer whose memory is used again.
-const keptAnswer = 4 << 20
-
-// WriteHeader notes the status.
-func (a *answer) WriteHeader(status int) { a.status = status }
-
-// Write keeps b.
-func (a *answer) Write(b []byte) (int, error) {
-	a.body = append(a.body, b...)
-	return len(b), nil
-}
-
-// Unwrap is for [http.ResponseController].
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-func (a *answer) send() {
-	a.ResponseWriter.WriteHeader(a.status)
-	_, _ = a.ResponseWriter.Write(a.body) // fails when the client has gone, and then there is nobody to tell
+	return router
 }
 
 // isServicePath accepts the service's path with any number of slashes between its words and behind them (rule H1).

@@ -177,10 +177,10 @@ func (t *translator) number(text Text, element string) (uint32, bool) {
 }
 
 // choose reads a value of an enumeration; nothing gives the zero value, and a value outside is a fault that names the
-// allowed ones (rules Q6, C1, C3 and C5).
-func choose[E any](t *translator, element string, text Text, parse func(string) (E, bool), names []string) E {
+// allowed ones (rules Q6, Q7, C1, C3 and C5). An enumeration's values are spelled in one way only.
+func choose[E fmt.Stringer](t *translator, element string, text Text, parse func(string) (E, bool), names []string) E {
 	e, ok := parse(text.Value)
-	if !ok && text.Value != "" {
+	if text.Value != "" && (!ok || e.String() != text.Value) {
 		t.refuse("%s %q is not one of %s", element, clip(text.Value), strings.Join(names, ", "))
 	}
 	return e

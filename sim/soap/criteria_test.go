@@ -45,10 +45,10 @@ func TestTranslate_Devices(t *testing.T) {
 		{"Q5 any", op, func(r *Request) { r.Model = given("255") }, nil, nil, nil},
 		{"Q5 zero", op, func(r *Request) { r.Model = given("0") }, nil, nil, nil},
 		{"Q5 unheard of", op, func(r *Request) { r.Model = given("4711") }, nil, func(q *query) { q.Model = 4711 }, []string{AdviceUnknownModel}},
-		{"Q6 protocol", op, func(r *Request) { r.Protocol = given("sip") }, nil, func(q *query) { q.Protocol = cluster.SIP }, nil},
+		{"Q6 protocol", op, func(r *Request) { r.Protocol = given("SIP") }, nil, func(q *query) { q.Protocol = cluster.SIP }, nil},
 		{"Q6 download", op, func(r *Request) { r.DownloadStatus = given("Failed") }, nil, func(q *query) { q.Download = cluster.Failed }, nil},
 		{"Q7 description", op, func(r *Request) { r.SelectBy = given("Description") }, nil, func(q *query) { q.By = cluster.ByDescription }, nil},
-		{"Q7 other case", op, func(r *Request) { r.SelectBy = given("dirnumber") }, nil, func(q *query) { q.By = cluster.ByDirNumber }, nil},
+		{"Q7 by number", op, func(r *Request) { r.SelectBy = given("DirNumber") }, nil, func(q *query) { q.By = cluster.ByDirNumber }, nil},
 		{"Q7 nothing", op, func(r *Request) { r.SelectBy = Text{Presence: Nil} }, nil, nil, []string{AdviceNoSelectBy}},
 		{"Q8", op, func(r *Request) { r.NodeName = given("Cucm-Sub1") }, nil, func(q *query) { q.Node = "Cucm-Sub1" }, nil},
 		{"Q9 none", op, func(r *Request) { r.Items = nil }, nil, func(q *query) { q.Items = nil }, []string{AdviceEmptyItem}},
@@ -135,7 +135,7 @@ func TestTranslate_Cti(t *testing.T) {
 		want   func(*query)
 		advice []string
 	}{
-		{"C1 Provider", func(r *Request) { r.Class = given("provider") }, func(q *query) { q.Class = cluster.Provider }, nil},
+		{"C1 Provider", func(r *Request) { r.Class = given("Provider") }, func(q *query) { q.Class = cluster.Provider }, nil},
 		{"C1 Device", func(r *Request) { r.Class = given("Device") }, func(q *query) { q.Class = cluster.CtiDevices }, nil},
 		{"C1 nothing", func(r *Request) { r.Class = Text{} }, func(q *query) { q.Class = cluster.Provider }, []string{AdviceNoCtiClass}},
 		{"C3 by user", func(r *Request) { r.SelectBy = given("UserId") }, func(q *query) { q.By = cluster.ByUserID }, nil},
@@ -193,6 +193,9 @@ func TestTranslate_Faults(t *testing.T) {
 		{Request{Op: SelectCmDevice, Protocol: given("H.323")}, `Protocol "H.323" is not one of Any, SCCP, SIP, Unknown`},
 		{Request{Op: SelectCmDevice, DownloadStatus: given("x")}, `DownloadStatus "x" is not one of Any, Upgrading, Successful, Failed, Unknown`},
 		{Request{Op: SelectCmDevice, SelectBy: given("sipstatus")}, `SelectBy "sipstatus" stands in an edition of the reference but not in the contract, which has Name, IPV4Address, IPV6Address, DirNumber, Description`},
+		{Request{Op: SelectCmDevice, Protocol: given("sip")}, `Protocol "sip" is not one of Any, SCCP, SIP, Unknown`},
+		{Request{Op: SelectCmDevice, SelectBy: given("dirnumber")}, `SelectBy "dirnumber" is not one of Name, IPV4Address, IPV6Address, DirNumber, Description`},
+		{Request{Op: SelectCtiItem, Class: given("provider")}, `CtiMgrClass "provider" is not one of Provider, Device, Line`},
 		{Request{Op: SelectCmDevice, SelectBy: given("MAC")}, `SelectBy "MAC" is not one of Name, IPV4Address, IPV6Address, DirNumber, Description`},
 		{Request{Op: SelectCtiItem, Class: given("Phone")}, `CtiMgrClass "Phone" is not one of Provider, Device, Line`},
 		{Request{Op: SelectCtiItem, Status: given("Registered")}, `Status "Registered" is not one of Any, Open, Closed, OpenFailed, Unknown`},

@@ -249,6 +249,10 @@ func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exch
 		out = no.reply(x, mem)
 	}
 	x.HTTPStatus, x.ResponseBytes = out.status, len(out.body)
+	// The observer hears of it first, so that whoever has seen an answer finds the exchange in the journal.
+	if s.cfg.Observe != nil {
+		s.cfg.Observe(x)
+	}
 	h := w.Header()
 	h.Set("Content-Type", out.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(out.body)))
@@ -259,9 +263,6 @@ func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exch
 	_, _ = w.Write(out.body) // fails when the client has gone, and then there is nobody to tell
 	if cap(mem.out) <= keptScratch {
 		s.scratch.Put(mem)
-	}
-	if s.cfg.Observe != nil {
-		s.cfg.Observe(x)
 	}
 }
 

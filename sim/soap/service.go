@@ -33,7 +33,8 @@ type Config struct {
 	KnownModel func(number uint32) bool
 	// Seed is of the session ids: the same seed and the same order of log-ins give the same ids.
 	Seed uint64
-	// Observe is called once for every exchange, on its goroutine, after the answer is written. Nil: nobody listens.
+	// Observe is called once for every exchange, on its goroutine, when the answer is ready to
+	// be sent. Nil: nobody listens.
 	Observe func(*Exchange)
 }
 

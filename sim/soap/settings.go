@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/risim/risim/sim/cluster"
 )
 
 // Settings is how the service behaves where evidence about the real one conflicts or is missing: a value for every
@@ -386,35 +388,8 @@ func isQuotable(text string) bool {
 
 // hint says which name was probably meant or, when none is near, which there are.
 func hint(name, there string, names []string) string {
-	best, least := "", len(name)/3+2
-	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least {
-			best, least = n, d
-		}
-	}
-	if best != "" {
+	if best := cluster.Near(name, names); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return there + " " + strings.Join(names, ", ")
-}
-
-// distance counts the letters to insert, delete or replace to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
