@@ -59,7 +59,8 @@ func planListen(o *Options, nodes []cluster.NodeName) (listenPlan, error) {
 	if o.PerNode {
 		base, err := netip.ParseAddr(host)
 		if err != nil || !base.Is4() || !base.IsLoopback() {
-			return p, fmt.Errorf("listen address %q: one address per node needs an IPv4 loopback address to count from, such as 127.0.0.1:8443", listen)
+			return p, fmt.Errorf("listen address %q: one address per node needs an IPv4 loopback address to count from, "+
+				"such as 127.0.0.1:8443", listen)
 		}
 		if last := int(base.As4()[3]) + len(nodes) - 1; last > 254 {
 			return p, fmt.Errorf("listen address %q: there are not %d loopback addresses from %s to 127.%d.%d.254",
@@ -151,7 +152,8 @@ func listenError(err error, i int) error {
 		err = fmt.Errorf("cannot listen: %w", err)
 	}
 	if i > 0 && errors.Is(err, syscall.EADDRNOTAVAIL) {
-		err = fmt.Errorf("%w (some systems, macOS among them, have only 127.0.0.1 until more are added: sudo ifconfig lo0 alias 127.0.0.%d up)", err, i+1)
+		err = fmt.Errorf("%w (some systems, macOS among them, have only 127.0.0.1 until more are added: "+
+			"sudo ifconfig lo0 alias 127.0.0.%d up)", err, i+1)
 	}
 	return err
 }

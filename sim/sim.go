@@ -70,9 +70,7 @@ func Start(ctx context.Context, o Options) (*Simulator, error) {
 	whole := make(chan struct{}) // closed when nothing is added to the cleanups any more
 	stop := context.AfterFunc(ctx, func() {
 		<-whole
-		if err := s.Close(); err != nil {
-			s.options.Logger.Warn("stopping", "error", err)
-		}
+		_ = s.Close() // whoever wants the error calls Close too
 	})
 	s.onClose("wait for the context", func() error { stop(); return nil })
 	close(whole)

@@ -22,12 +22,13 @@ func newHelpKnobs() *cobra.Command {
 // knobsTopic is the table of knobs as text.
 func knobsTopic() string {
 	var b strings.Builder
-	b.WriteString(`Where evidence about the real service conflicts or is missing, a knob decides. A profile is a set of values for all of them:
---profile chooses it, --set KNOB=VALUE changes one, as often as wanted.
+	fmt.Fprintf(&b, `Where evidence about the real service conflicts or is missing, a knob decides. A profile is a set of
+values for all of them: --profile chooses it, --set KNOB=VALUE changes one, as often as wanted.
 
-The profiles are ` + strings.Join(soap.Profiles(), ", ") + `. Each knob says its rule, and what its values rest on: documented by Cisco, seen on a
-real Unified CM or relied on by clients that work, or the simulator's own choice.
-`)
+The profiles are %s. Each knob says its rule, and what its values
+rest on: documented by Cisco, seen on a real Unified CM or relied on by clients that work, or the
+simulator's own choice.
+`, strings.Join(soap.Profiles(), ", "))
 	for _, k := range soap.Knobs() {
 		fmt.Fprintf(&b, "\n%s  (%s, %s)\n  %s\n  values: %s\n  default: %s\n", k.Name, k.Rule, grade(k.Grade), k.Doc, values(k), defaults(k))
 	}

@@ -47,7 +47,8 @@ func prepareReadyFile(name string) (*readyFile, error) {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // mode 0600: it holds the password
 	if err != nil {
-		return nil, hint(fmt.Errorf("the ready file cannot be made: %w", err), "--ready-file FILE needs a directory that is there and can be written to")
+		return nil, hint(fmt.Errorf("the ready file cannot be made: %w", err),
+			"--ready-file FILE needs a directory that is there and can be written to")
 	}
 	f.temp = temp.Name()
 	if err := temp.Close(); err != nil {
@@ -119,7 +120,8 @@ func infoOf(ris *sim.Simulator) readyInfo {
 func printReady(w io.Writer, ris *sim.Simulator) {
 	info := infoOf(ris)
 	var b strings.Builder
-	fmt.Fprintf(&b, "risim is ready: %d devices on %d nodes, profile %s, seed %d\n", ris.Snapshot().Len(), len(info.Nodes), ris.Settings().Profile(), ris.Seed())
+	fmt.Fprintf(&b, "risim is ready: %d devices on %d nodes, profile %s, seed %d\n",
+		ris.Snapshot().Len(), len(info.Nodes), ris.Settings().Profile(), ris.Seed())
 	fmt.Fprintf(&b, "service:  %s\n", info.URL)
 	for _, n := range info.Nodes {
 		if n.URL != info.URL {

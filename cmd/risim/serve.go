@@ -41,8 +41,9 @@ func (f *serveFlags) command(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [NAME]",
 		Short: "Run a simulated cluster until interrupted",
-		Long: fmt.Sprintf(`Serve runs a ready cluster until it is interrupted; there is: %s. When it is ready it prints where the service is, who may log
-in, and a curl command that works. Another interrupt, while it lets running requests finish, ends it at once.`, strings.Join(fixtures.ReadyNames(), ", ")),
+		Long: fmt.Sprintf(`Serve runs a ready cluster until it is interrupted; there is: %s. When it is ready it prints where the
+service is, who may log in, and a curl command that works. Another interrupt, while it lets running
+requests finish, ends it at once.`, strings.Join(fixtures.ReadyNames(), ", ")),
 		Example: `  risim serve
   risim serve --listen :8443 --password s3cret      reachable from other machines
   risim serve --per-node --devices 20000 --load     a lab: an address for each node, no rate limit
@@ -67,7 +68,7 @@ in, and a curl command that works. Another interrupt, while it lets running requ
 	flags.BoolVar(&o.PerNode, "per-node", false, "give each node its own loopback address, with the same port")
 	flags.StringVar(&f.user, "user", sim.DefaultUser, "`NAME` of the user who may log in")
 	flags.StringVar(&f.password, "password", sim.DefaultPassword, "`PASSWORD` of that user")
-	flags.StringVar(&o.Profile, "profile", soap.Profiles()[0], "`NAME` of the settings to start from: documented, cucm-12.5, cucm-14 or cucm-15")
+	flags.StringVar(&o.Profile, "profile", soap.Profiles()[0], "`NAME` of the settings to start from: "+strings.Join(soap.Profiles(), ", "))
 	f.checked(flags, "rate-limit", "N", "allow N requests per minute, 0 any number (default 15)", "a number of requests from 0",
 		func(text string) bool {
 			_, err := strconv.ParseUint(text, 10, 31)
@@ -101,7 +102,8 @@ in, and a curl command that works. Another interrupt, while it lets running requ
 	flags.BoolVar(&o.Manual, "manual-clock", false, "let simulated time stand still")
 	flags.BoolVar(&f.load, "load", false, "settings for load labs: no rate limit unless --rate-limit is given, short journal")
 	flags.StringVar(&f.readyFile, "ready-file", "", "write `FILE` (JSON) once the service answers, and remove it at the end")
-	flags.StringVar(&o.CADir, "ca-dir", "", "`DIR` of the certificate authority, made on first use (default is risim in the user's configuration)")
+	flags.StringVar(&o.CADir, "ca-dir", "",
+		"`DIR` of the certificate authority, made on first use (default is risim in the user's configuration)")
 	return cmd
 }
 
@@ -192,7 +194,8 @@ func (f *serveFlags) serve(stdout, stderr io.Writer) error {
 		return err
 	}
 	if !ris.OnlyLoopback() {
-		say(stderr, "WARNING: other machines can reach this simulator, and whoever knows the password of %q can use it (--listen 127.0.0.1:8443 keeps it to this one)", ris.User)
+		say(stderr, "WARNING: other machines can reach this simulator, and whoever knows the password of %q can use it "+
+			"(--listen 127.0.0.1:8443 keeps it to this one)", ris.User)
 	}
 	printReady(stdout, ris)
 
