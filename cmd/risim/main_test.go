@@ -32,6 +32,10 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // a race detector waits a second at the end otherwise, which is not ours
+			return nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"await": await, "sigterm": sigterm, "gone": gone, "query": query, "hang": hang, "stopwatch": stopwatch,
 		},
