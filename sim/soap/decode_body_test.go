@@ -162,7 +162,7 @@ func TestDecode_H8_Bombs(t *testing.T) {
 			if fault == nil {
 				t.Fatal("Decode does not refuse")
 			}
-			if got > 3*limit {
+			if got > 4*limit {
 				t.Errorf("Decode of %d bytes allocates %d: %v", len(body), got, fault)
 			}
 		})
