@@ -32,7 +32,8 @@ const (
 	Given                  // there, with text
 )
 
-// Text is an element's text as sent, with surrounding white space trimmed.
+// Text is an element's text as sent, with surrounding white space trimmed. Value is empty unless it was Given: the text
+// of an element that is nil does not count.
 type Text struct {
 	Value string
 	Presence
@@ -49,12 +50,12 @@ type Request struct {
 	StateInfo string
 
 	// Max is MaxReturnedDevices or MaxReturnedItems. Class is DeviceClass or CtiMgrClass; SelectBy is SelectBy or
-	// SelectAppBy; Items are the texts of SelectItems or AppItems.
+	// SelectAppBy; Items are the texts of SelectItems or AppItems, one for each item: Absent when it holds none.
 	Max, Class, Model, Status, NodeName, SelectBy Text
 	Items                                         []Text
 	Protocol, DownloadStatus                      Text
 	DevNames, DirNumbers                          []Text
 
-	OutOfOrder string // the first element that stood out of the contract's order; empty when none did
-	Unknown    string // the first element below the criteria that the contract does not have; it was ignored
+	OutOfOrder string // the first element that stood out of the contract's order, or came again; empty when none did
+	Unknown    string // the first element below the operation that the contract does not have; it was ignored
 }
