@@ -48,7 +48,7 @@ func scanRequest(text string, limits Limits) (req *Request, fault *Fault, mine b
 	b := newRequestBuilder(text, limits)
 	s := xmlScanner{text: text, b: b}
 	if fault, mine = s.scan(); fault != nil || !mine {
-		return nil, fault, mine
+		return nil, b.refused(fault), mine
 	}
 	return b.request(), nil, true
 }
@@ -57,9 +57,17 @@ func scanRequest(text string, limits Limits) (req *Request, fault *Fault, mine b
 func parseRequest(text string, limits Limits) (*Request, *Fault) {
 	b := newRequestBuilder(text, limits)
 	if fault := parseXML(text, b); fault != nil {
-		return nil, fault
+		return nil, b.refused(fault)
 	}
 	return b.request(), nil
+}
+
+// refused notes on a fault in which version of SOAP the request speaks, as far as it could be read.
+func (b *requestBuilder) refused(fault *Fault) *Fault {
+	if fault != nil {
+		fault.SOAP12 = b.req.SOAP12
+	}
+	return fault
 }
 
 // decodeFault is a refusal of what the client sent (rule X7).

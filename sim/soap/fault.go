@@ -15,6 +15,7 @@ type Fault struct {
 	String string // the faultstring: one sentence that names what was wrong and what was expected
 	Detail string // inner XML of detail; empty for an empty detail element
 	CodeNS string // namespace to declare for the prefix ns1 when Code uses it; empty otherwise
+	SOAP12 bool   // the refused envelope was seen to be SOAP 1.2, and so must the fault be (rule H4)
 }
 
 // The names of faults. A decoder's fault without a name is FaultMalformed.

@@ -292,7 +292,7 @@ func (no *refusal) reply(x *Exchange, mem *scratch) *reply {
 	}
 	x.Fault = &fault
 	out.status, out.contentType = http.StatusInternalServerError, textXML
-	soap12 := speaksSOAP12(x)
+	soap12 := fault.SOAP12 || speaksSOAP12(x)
 	if soap12 {
 		out.contentType = soapXML
 	}
