@@ -489,10 +489,14 @@ func TestSet(t *testing.T) {
 
 	// Knobs that are changed at once do not undo each other.
 	var all sync.WaitGroup
-	for _, change := range [][2]string{{"maxReturned", "7"}, {"window", "sliding"}, {"realm", "x"}, {"extWildcard", "fault"}} {
+	for knob, values := range map[string][2]string{
+		"maxReturned": {"6", "7"}, "window": {"fixed", "sliding"}, "realm": {"y", "x"}, "extWildcard": {"literal", "fault"},
+	} {
 		all.Go(func() {
-			if err := ris.Set(change[0], change[1]); err != nil {
-				t.Errorf("Set(%q, %q) = %v", change[0], change[1], err)
+			for i := range 1000 {
+				if err := ris.Set(knob, values[i%2]); err != nil {
+					t.Errorf("Set(%q, %q) = %v", knob, values[i%2], err)
+				}
 			}
 		})
 	}
