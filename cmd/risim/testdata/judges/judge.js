@@ -3,78 +3,15 @@
 // It knows no name of the default cluster. It asks for everything first, class by class, and takes names, numbers and addresses
 // from the answers; those records are also what the answers to narrower questions are compared with. Each check is named for
 // the rule that it shows. judge.py and judge.php make the same checks under the same names.
-//
-// Environment: RISIM_URL, RISIM_USER, RISIM_PASSWORD, RISIM_CA_FILE. One line per check on stdout; exit 1 if any failed.
 'use strict';
 
 const assert = require('node:assert/strict');
-const fs = require('node:fs');
 const https = require('node:https');
-const { inspect } = require('node:util');
-const soap = require('soap');
+const stack = require('./stack');
+const { connect, sessionOf, devices, cti, fault, same, keys, URL: URL_, PASSWORD } = stack;
 
-const { RISIM_URL: URL_, RISIM_USER: USER, RISIM_PASSWORD: PASSWORD, RISIM_CA_FILE: CA_FILE } = process.env;
 const CLASSES = ['Phone', 'Gateway', 'H323', 'Cti', 'VoiceMail', 'MediaResources', 'SIPTrunk', 'HuntList'];
-const trusting = new https.Agent({ ca: fs.readFileSync(CA_FILE), keepAlive: true });
 
-/** connect reads the contract without credentials; the password goes with the questions. */
-async function connect({ password = PASSWORD, cookie, agent = trusting } = {}) {
-  const client = await soap.createClientAsync(URL_ + '?wsdl', { handleNilAsNull: true, disableCache: true, wsdl_options: { httpsAgent: agent } });
-  if (cookie) {
-    client.addHttpHeader('Cookie', cookie);
-    client.setSecurity({ addHeaders() {}, toXML: () => '', addOptions: (options) => Object.assign(options, { httpsAgent: agent }) });
-  } else {
-    client.setSecurity(new soap.BasicAuthSecurity(USER, password, { httpsAgent: agent }));
-  }
-  return client;
-}
-
-let ris; // the client of most checks
-
-/** answer makes one shape of both kinds of answers. records are [name of the node, device or item] in the answer's order. */
-function answer(total, nodes, part, state) {
-  nodes = nodes?.item ?? [];
-  const records = nodes.flatMap((n) => (n[part]?.item ?? []).map((r) => [n.Name, r]));
-  return { total: Number(total), nodes, state, records, names: new Set(records.map(([, r]) => r.Name)) };
-}
-
-async function devices(items, { client = ris, ext = false, state = '', ...criteria } = {}) {
-  const [{ selectCmDeviceReturn: got }] = await client[ext ? 'selectCmDeviceExtAsync' : 'selectCmDeviceAsync']({
-    StateInfo: state,
-    CmSelectionCriteria: {
-      MaxReturnedDevices: 1000, DeviceClass: 'Any', Model: 255, Status: 'Any', NodeName: '', SelectBy: 'Name',
-      SelectItems: { item: [items].flat().map((i) => ({ Item: i })) }, Protocol: 'Any', DownloadStatus: 'Any',
-      ...criteria,
-    },
-  });
-  return answer(got.SelectCmDeviceResult.TotalDevicesFound, got.SelectCmDeviceResult.CmNodes, 'CmDevices', got.StateInfo);
-}
-
-async function cti(manager, { apps = [], names = [], numbers = [], state = '', ...criteria } = {}) {
-  const [{ selectCtiItemReturn: got }] = await ris.selectCtiItemAsync({
-    StateInfo: state,
-    CtiSelectionCriteria: {
-      MaxReturnedItems: 1000, CtiMgrClass: manager, Status: 'Any', NodeName: '', SelectAppBy: 'AppId',
-      AppItems: { item: apps.map((i) => ({ AppItem: i })) },
-      DevNames: { item: names.map((i) => ({ DevName: i })) },
-      DirNumbers: { item: numbers.map((i) => ({ DirNumber: i })) },
-      ...criteria,
-    },
-  });
-  return answer(got.SelectCtiItemResult.TotalItemsFound, got.SelectCtiItemResult.CtiNodes, 'CtiItems', got.StateInfo);
-}
-
-/** fault expects the question to end in a SOAP fault, as the package rejects it, whose text has these words. */
-async function fault(question, ...words) {
-  await assert.rejects(question, (e) => {
-    assert.equal(e.response?.status, 500, 'HTTP status of a fault');
-    for (const word of words) assert.ok(e.root.Envelope.Body.Fault.faultstring.includes(word), `the fault does not say ${word}: ${e.message}`);
-    return true;
-  });
-}
-
-const same = assert.deepEqual;
-const keys = (records) => records.map(([node, d]) => `${node} ${d.Name}`).sort();
 const where = (test, records = everything) => keys(records.filter(([node, d]) => test(d, node)));
 const lines = (d) => (d.DirNumber || '').split(',').filter(Boolean).map((part) => [part.slice(0, part.lastIndexOf('-')), part.slice(part.lastIndexOf('-') + 1)]);
 const addresses = (d, kind) => (d.IPAddress?.item ?? []).filter((a) => a.IPAddrType === kind).map((a) => a.IP);
@@ -122,11 +59,11 @@ const CHECKS = {
   },
 
   'H2 the contract needs no credentials and leads back to where it was read': async () => {
-    const { RISService70: service, ...others } = ris.wsdl.services;
+    const { RISService70: service, ...others } = stack.ris.wsdl.services;
     same(others, {}, 'other services');
     same(Object.keys(service.ports), ['RisPort70'], 'ports');
     same(service.ports.RisPort70.location, URL_, 'address in the contract');
-    same(Object.keys(ris.describe().RISService70.RisPort70).sort(), ['selectCmDevice', 'selectCmDeviceExt', 'selectCtiItem'], 'operations');
+    same(Object.keys(stack.ris.describe().RISService70.RisPort70).sort(), ['selectCmDevice', 'selectCmDeviceExt', 'selectCtiItem'], 'operations');
   },
 
   'H5 a wrong password is answered with 401': async () => {
@@ -139,9 +76,7 @@ const CHECKS = {
 
   'H6 the session cookie alone is enough for the next question': async () => {
     await devices(phone.Name);
-    const [, id] = /\bJSESSIONIDSSO=([0-9A-F]{32})(;|$)/.exec([ris.lastResponseHeaders['set-cookie'] ?? ''].flat().join('\n')) ?? [];
-    assert.ok(id, `Set-Cookie is ${ris.lastResponseHeaders['set-cookie']}`);
-    const client = await connect({ cookie: `JSESSIONIDSSO=${id}` });
+    const client = await connect({ session: sessionOf(stack.ris) });
     same((await devices(phone.Name, { client })).names, new Set([phone.Name]), 'names');
   },
 
@@ -286,7 +221,7 @@ const CHECKS = {
     const got = await devices(phone.Name, {
       MaxReturnedDevices: null, DeviceClass: null, Model: null, Status: null, NodeName: null, SelectBy: null, Protocol: null, DownloadStatus: null,
     });
-    assert.match(ris.lastRequest, /<Model xsi:nil="true">/, 'the package sends nil for null');
+    assert.match(stack.ris.lastRequest, /<Model xsi:nil="true">/, 'the package sends nil for null');
     same(keys(got.records), where((d) => d.Name === phone.Name), 'records');
   },
 
@@ -474,19 +409,7 @@ const CHECKS = {
 };
 
 (async () => {
-  ris = await connect();
+  stack.ris = await connect();
   await discover();
-  let failed = 0;
-  for (const [name, run] of Object.entries(CHECKS)) {
-    try {
-      await run();
-      console.log('ok', name);
-    } catch (e) { // a check that breaks has failed, and the others still run
-      failed++;
-      const said = String(e?.message ?? inspect(e, { depth: 1 })).slice(0, 3000); // the package also rejects with what is no Error
-      console.log('FAILED', name, '\n   ', said, '\n', String(e?.stack ?? '').split('\n').filter((l) => l.includes('judge.js')).join('\n'));
-    }
-  }
-  trusting.destroy();
-  process.exitCode = failed ? 1 : 0;
+  await stack.run(CHECKS);
 })();

@@ -4,139 +4,12 @@
 // It knows no name of the default cluster. It asks for everything first, class by class, and takes names, numbers and addresses
 // from the answers; those records are also what the answers to narrower questions are compared with. Each check is named for
 // the rule that it shows. judge.py and judge.js make the same checks under the same names.
-//
-// Environment: RISIM_URL, RISIM_USER, RISIM_PASSWORD, RISIM_CA_FILE. One line per check on stdout; exit 1 if any failed.
 
 declare(strict_types=1);
 
-set_error_handler(static fn(int $level, string $text, string $file, int $line) => throw new ErrorException($text, 0, $level, $file, $line));
+require __DIR__ . '/stack.php';
 
 const CLASSES = ['Phone', 'Gateway', 'H323', 'Cti', 'VoiceMail', 'MediaResources', 'SIPTrunk', 'HuntList'];
-define('URL', getenv('RISIM_URL'));
-
-function connect(array $options = [], bool $trusting = true): SoapClient
-{
-    return new SoapClient(URL . '?wsdl', $options + [
-        'login' => getenv('RISIM_USER'),
-        'password' => getenv('RISIM_PASSWORD'),
-        'stream_context' => stream_context_create([
-            'ssl' => ($trusting ? ['cafile' => getenv('RISIM_CA_FILE')] : []) + ['verify_peer' => true, 'verify_peer_name' => true],
-        ]),
-        'cache_wsdl' => WSDL_CACHE_NONE,
-        'features' => SOAP_SINGLE_ELEMENT_ARRAYS,
-        'connection_timeout' => 20,
-        'trace' => true,
-    ]);
-}
-
-/** An answer about devices or CTI items. records are [name of the node, device or item] in the order of the answer. */
-final class Answer
-{
-    public array $nodes;
-    public array $records = [];
-
-    public function __construct(public int $total, ?object $nodes, string $part, public mixed $state)
-    {
-        $this->nodes = $nodes->item ?? [];
-        foreach ($this->nodes as $n) {
-            foreach ($n->$part->item ?? [] as $r) {
-                $this->records[] = [$n->Name, $r];
-            }
-        }
-    }
-
-    public function names(): array
-    {
-        return unique(array_map(static fn($r) => $r[1]->Name, $this->records));
-    }
-
-    public function nodeNames(): array
-    {
-        return array_column($this->nodes, 'Name');
-    }
-}
-
-function devices(array|string $items, array $criteria = [], bool $ext = false, string $state = '', ?SoapClient $client = null): Answer
-{
-    global $ris;
-    $got = ($client ?? $ris)->{$ext ? 'selectCmDeviceExt' : 'selectCmDevice'}([
-        'StateInfo' => $state,
-        'CmSelectionCriteria' => $criteria + [
-            'MaxReturnedDevices' => 1000,
-            'DeviceClass' => 'Any',
-            'Model' => 255,
-            'Status' => 'Any',
-            'NodeName' => '',
-            'SelectBy' => 'Name',
-            'SelectItems' => ['item' => array_map(static fn($i) => ['Item' => $i], (array) $items)],
-            'Protocol' => 'Any',
-            'DownloadStatus' => 'Any',
-        ],
-    ])->selectCmDeviceReturn;
-    return new Answer($got->SelectCmDeviceResult->TotalDevicesFound, $got->SelectCmDeviceResult->CmNodes, 'CmDevices', $got->StateInfo);
-}
-
-function cti(string $manager, array $apps = [], array $names = [], array $numbers = [], array $criteria = [], string $state = ''): Answer
-{
-    global $ris;
-    $got = $ris->selectCtiItem([
-        'StateInfo' => $state,
-        'CtiSelectionCriteria' => $criteria + [
-            'MaxReturnedItems' => 1000,
-            'CtiMgrClass' => $manager,
-            'Status' => 'Any',
-            'NodeName' => '',
-            'SelectAppBy' => 'AppId',
-            'AppItems' => ['item' => array_map(static fn($i) => ['AppItem' => $i], $apps)],
-            'DevNames' => ['item' => array_map(static fn($i) => ['DevName' => $i], $names)],
-            'DirNumbers' => ['item' => array_map(static fn($i) => ['DirNumber' => $i], $numbers)],
-        ],
-    ])->selectCtiItemReturn;
-    return new Answer($got->SelectCtiItemResult->TotalItemsFound, $got->SelectCtiItemResult->CtiNodes, 'CtiItems', $got->StateInfo);
-}
-
-function same(mixed $got, mixed $want, string $what): void
-{
-    if ($got !== $want) {
-        $show = static fn($v) => substr(json_encode($v), 0, 1500);
-        throw new Exception("$what: got {$show($got)}, want {$show($want)}");
-    }
-}
-
-function ok(mixed $condition, string $what): void
-{
-    $condition or throw new Exception($what);
-}
-
-/** The question must end in a SOAP fault, as SoapClient throws it, whose text has these words. */
-function fault(callable $question, string ...$words): void
-{
-    global $ris;
-    try {
-        $question();
-    } catch (SoapFault $e) {
-        foreach ($words as $word) {
-            ok(str_contains($e->faultstring, $word), "the fault does not say $word: {$e->faultcode} {$e->faultstring}");
-        }
-        ok(preg_match('~^HTTP/1\.1 500~', $ris->__getLastResponseHeaders()), 'HTTP status of a fault: ' . $ris->__getLastResponseHeaders());
-        return;
-    }
-    throw new Exception('no fault was thrown');
-}
-
-function unique(array $values): array
-{
-    $values = array_values(array_unique($values));
-    sort($values);
-    return $values;
-}
-
-function keys(array $records): array
-{
-    $keys = array_map(static fn($r) => "$r[0] {$r[1]->Name}", $records);
-    sort($keys);
-    return $keys;
-}
 
 /** The records whose device (and node) pass the test. */
 function where(callable $test, ?array $records = null): array
@@ -229,10 +102,7 @@ $checks = [
 
     'H6 the session cookie alone is enough for the next question' => function () {
         global $ris, $phone;
-        $cookie = $ris->__getCookies()['JSESSIONIDSSO'][0] ?? '';
-        ok(preg_match('/^[0-9A-F]{32}$/', $cookie), 'cookies are ' . json_encode($ris->__getCookies()));
-        $client = connect(['login' => null, 'password' => null]);
-        $client->__setCookie('JSESSIONIDSSO', $cookie);
+        $client = connect(session: sessionOf($ris));
         same(devices($phone->Name, client: $client)->names(), [$phone->Name], 'names');
     },
 
@@ -415,7 +285,7 @@ $checks = [
     // ---- Questions that cannot be answered
 
     'Q6 a Protocol outside the enumeration is a fault that names it' => function () {
-        fault(static fn() => devices('*', ['Protocol' => 'H323']), 'H323', 'SCCP');
+        fault(static fn() => devices('*', ['Protocol' => 'H323']), ['H323', 'SCCP']);
     },
 
     'Q7 a SelectBy outside the enumeration is a fault that names it' => function () {
@@ -652,15 +522,4 @@ $moved = unique(array_map(static fn($r) => $r[1]->Name, where(static fn($old) =>
     && preg_match('/^\d+$/', numbers($d)[0] ?? '') && addresses($d, 'ipv4'), $phones)[0];
 [$providers, $opened, $openedLines] = array_map(static fn($m) => cti($m)->records, ['Provider', 'Device', 'Line']);
 
-$failed = 0;
-foreach ($checks as $name => $run) {
-    try {
-        $run();
-        echo "ok $name\n";
-    } catch (Throwable $e) { // a check that breaks has failed, and the others still run
-        $failed++;
-        $line = $e->getTrace()[0]['line'] ?? $e->getLine();
-        echo "FAILED $name\n    ", $e::class, ": {$e->getMessage()}  (line $line)\n";
-    }
-}
-exit($failed ? 1 : 0);
+run($checks);

@@ -3,114 +3,22 @@
 It knows no name of the default cluster. It asks for everything first, class by class, and takes names, numbers and addresses
 from the answers; those records are also what the answers to narrower questions are compared with. Each check is named for the
 rule that it shows. judge.js and judge.php make the same checks under the same names.
-
-Environment: RISIM_URL, RISIM_USER, RISIM_PASSWORD, RISIM_CA_FILE. One line per check on stdout; exit 1 if any failed.
 """
 
 import fnmatch
 import ipaddress
-import os
 import re
-import sys
 import time
-import traceback
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 import requests
 import zeep
-from zeep.transports import Transport
 
-URL = os.environ["RISIM_URL"]
-LOGIN = (os.environ["RISIM_USER"], os.environ["RISIM_PASSWORD"])
-CA_FILE = os.environ["RISIM_CA_FILE"]
+import stack
+from stack import LOGIN, URL, check, connect, cti, devices, empty, fault, keys, ok, same, session_of
+
 CLASSES = ["Phone", "Gateway", "H323", "Cti", "VoiceMail", "MediaResources", "SIPTrunk", "HuntList"]
-
-
-def connect(auth=LOGIN, verify=CA_FILE, cookies=None):
-    session = requests.Session()
-    session.trust_env = False  # no proxy, no .netrc, no CA bundle from elsewhere
-    session.auth = auth
-    session.verify = verify
-    session.cookies.update(cookies or {})
-    client = zeep.Client(URL + "?wsdl", transport=Transport(session=session, timeout=20, operation_timeout=60))
-    client.statuses = []
-    session.hooks["response"].append(lambda response, **_: client.statuses.append(response.status_code))
-    return client
-
-
-class Answer:
-    """An answer about devices or CTI items. records are (name of the node, device or item) in the order of the answer."""
-
-    def __init__(self, total, nodes, part, state):
-        self.total, self.nodes, self.state = total, nodes.item if nodes else [], state
-        self.records = [(n.Name, r) for n in self.nodes for r in (n[part].item if n[part] else [])]
-        self.names = {r.Name for _, r in self.records} if part == "CmDevices" else None
-
-    def node(self, name):
-        return next(n for n in self.nodes if n.Name == name)
-
-
-def devices(*items, client=None, ext=False, state="", **criteria):
-    service = (client or ris).service
-    answer = (service.selectCmDeviceExt if ext else service.selectCmDevice)(
-        StateInfo=state,
-        CmSelectionCriteria={
-            "MaxReturnedDevices": 1000,
-            "DeviceClass": "Any",
-            "Model": 255,
-            "Status": "Any",
-            "NodeName": "",
-            "SelectBy": "Name",
-            "SelectItems": {"item": [{"Item": i} for i in items]},
-            "Protocol": "Any",
-            "DownloadStatus": "Any",
-            **criteria,
-        },
-    )
-    result = answer.SelectCmDeviceResult
-    return Answer(result.TotalDevicesFound, result.CmNodes, "CmDevices", answer.StateInfo)
-
-
-def cti(manager, apps=(), names=(), numbers=(), state="", **criteria):
-    answer = ris.service.selectCtiItem(
-        StateInfo=state,
-        CtiSelectionCriteria={
-            "MaxReturnedItems": 1000,
-            "CtiMgrClass": manager,
-            "Status": "Any",
-            "NodeName": "",
-            "SelectAppBy": "AppId",
-            "AppItems": {"item": [{"AppItem": i} for i in apps]},
-            "DevNames": {"item": [{"DevName": i} for i in names]},
-            "DirNumbers": {"item": [{"DirNumber": i} for i in numbers]},
-            **criteria,
-        },
-    )
-    result = answer.SelectCtiItemResult
-    return Answer(result.TotalItemsFound, result.CtiNodes, "CtiItems", answer.StateInfo)
-
-
-def same(got, want, what):
-    if got != want:
-        raise AssertionError(f"{what}: got {got!r}, want {want!r}")
-
-
-def ok(condition, what):
-    if not condition:
-        raise AssertionError(what)
-
-
-def fault(call, *words):
-    """The call must end in a SOAP fault, as zeep raises it, whose text has these words."""
-    try:
-        call()
-    except zeep.exceptions.Fault as e:
-        for word in words:
-            ok(word in e.message, f"the fault does not say {word!r}: {e.message}")
-        same(ris.statuses[-1], 500, "HTTP status of a fault")
-        return
-    raise AssertionError("no fault was raised")
 
 
 def lines(device):
@@ -129,26 +37,6 @@ def addresses(device, kind):
 
 def matching(pattern, text):
     return fnmatch.fnmatchcase(text.upper(), pattern.upper().replace("[", "[[]").replace("?", "[?]"))
-
-
-def empty(value):
-    """zeep reads a nil structure as one whose members are all None."""
-    return value is None or all(value[member] is None for member in value)
-
-
-def keys(records):
-    return sorted((node, d.Name) for node, d in records)
-
-
-CHECKS = []
-
-
-def check(name):
-    def add(f):
-        CHECKS.append((name, f))
-        return f
-
-    return add
 
 
 # ---- The connection
@@ -180,16 +68,14 @@ def _():
     try:
         devices("*", client=client)
     except zeep.exceptions.Error:
-        same(client.statuses[-1], 401, "HTTP status")
+        same(client.last.status_code, 401, "HTTP status")
         return
     raise AssertionError("a wrong password was accepted")
 
 
 @check("H6 the session cookie alone is enough for the next question")
 def _():
-    cookies = requests.utils.dict_from_cookiejar(ris.transport.session.cookies)
-    ok(re.fullmatch("[0-9A-F]{32}", cookies.get("JSESSIONIDSSO", "")), f"cookies are {cookies}")
-    client = connect(auth=None, cookies={"JSESSIONIDSSO": cookies["JSESSIONIDSSO"]})
+    client = connect(session_id=session_of(stack.ris))
     same(devices(phone.Name, client=client).names, {phone.Name}, "names")
 
 
@@ -575,7 +461,7 @@ def registered_phone():
     raise AssertionError("no registered phone with a number and an address")
 
 
-ris = connect()
+stack.ris = connect()
 by_class = {c: devices("*", DeviceClass=c) for c in CLASSES}
 everything = [r for c in CLASSES for r in by_class[c].records]
 phones = by_class["Phone"].records
@@ -591,13 +477,4 @@ moved = {
 phone_node, phone = registered_phone()
 providers, opened, opened_lines = (cti(m).records for m in ["Provider", "Device", "Line"])
 
-failed = 0
-for name, run in CHECKS:
-    try:
-        run()
-        print("ok", name)
-    except Exception as e:  # a check that breaks has failed, and the others still run
-        failed += 1
-        place = traceback.extract_tb(e.__traceback__)[-1]
-        print("FAILED", name, f"\n    {type(e).__name__}: {e}  (line {place.lineno})")
-sys.exit(1 if failed else 0)
+stack.run()
