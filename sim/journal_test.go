@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,5 +109,27 @@ func TestJournal_LargeRequests(t *testing.T) {
 			require.Len(t, last.Request.Items, c.items)
 		}
 		require.Contains(t, ris.Journal().String(), "selectCmDevice")
+	}
+}
+
+// The journal's order is the order of states, whoever makes the changes.
+func TestJournal_OrderIsStateOrder(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Config: small(), InMemory: true})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 100 {
+				if err := ris.Apply(sim.Fallback("SEP0200000000A1")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	journal := ris.Journal()
+	require.Len(t, journal, 800)
+	for i, e := range journal {
+		require.Equal(t, uint64(i+2), e.Event.Version)
 	}
 }

@@ -295,6 +295,21 @@ func TestStart_ReportsAllProblems(t *testing.T) {
 
 func inf() float64 { zero := 0.0; return 1 / zero }
 
+// Validate says what Start would, and starts nothing.
+func TestOptions_Validate(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	o := sim.Options{Listen: taken.Addr().String(), CADir: filepath.Join(t.TempDir(), "ca")}
+	require.NoError(t, o.Validate(), "what depends on the machine is Start's matter")
+	require.NoDirExists(t, o.CADir)
+	o.Profile, o.Speed = "cucm-9", -1
+	_, want := sim.Start(t.Context(), o)
+	require.Error(t, want)
+	require.EqualError(t, o.Validate(), want.Error())
+}
+
 // A start that fails leaves nothing: no port, no goroutine (see TestMain), no directory.
 func TestStart_FailsClean(t *testing.T) {
 	t.Parallel()

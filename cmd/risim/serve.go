@@ -99,7 +99,7 @@ requests finish, ends it at once.`, strings.Join(fixtures.ReadyNames(), ", ")),
 			}
 			return ok
 		})
-	flags.BoolVar(&o.Manual, "manual-clock", false, "let simulated time stand still")
+	flags.BoolVar(&o.Manual, "manual-clock", false, "let simulated time stand still, and with it the minute of the rate limit")
 	flags.BoolVar(&f.load, "load", false, "settings for load labs: no rate limit unless --rate-limit is given, short journal")
 	flags.StringVar(&f.readyFile, "ready-file", "", "write `FILE` (JSON) once the service answers, and remove it at the end")
 	flags.StringVar(&o.CADir, "ca-dir", "",
