@@ -38,7 +38,7 @@ const routeRIS = "ris"
 // reports the exchange like any other, which middleware of the router would not hear of.
 func newHandler(service *soap.Service, node cluster.NodeName) http.Handler {
 	router := mux.NewRouter().SkipClean(true) // a redirect would turn the client's POST into a GET (rule H1)
-	router.NotFoundHandler = service.NotFound()
+	router.NotFoundHandler = service.NotFound(node)
 	router.MatcherFunc(isServicePath).Name(routeRIS).Handler(service.Handler(node))
 	return router
 }

@@ -163,6 +163,13 @@ func TestStart_H1_PerNode(t *testing.T) {
 	require.Equal(t, []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}, hosts)
 	require.Equal(t, []string{ports[0], ports[0], ports[0]}, ports)
 	require.True(t, ris.OnlyLoopback())
+
+	// The journal names the node that was asked, also when it had nothing there (rule H7).
+	res, err := ris.Client().Get(strings.Replace(ris.NodeURL("sub2"), soap.Path, "/nothing", 1))
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusNotFound, res.StatusCode)
+	require.Equal(t, cluster.NodeName("sub2"), ris.Journal()[0].Exchange.Node)
 }
 
 // H1: the certificate names localhost, the node and every listening address; TLS 1.2 and 1.3, never HTTP/2.

@@ -66,7 +66,7 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 			require.True(t, ok, "no request earns it")
 			r := newRig(t)
 			if a.ID == AdviceDeprecatedPath {
-				r.NotFound().ServeHTTP(newRecorder(), httptest.NewRequest(http.MethodPost, "/realtimeservice/services/RisPort", nil))
+				r.NotFound("").ServeHTTP(newRecorder(), httptest.NewRequest(http.MethodPost, "/realtimeservice/services/RisPort", nil))
 			} else {
 				r.ask(c.body, c.headers...)
 			}

@@ -195,7 +195,7 @@ func (c *conversation) request(text string) {
 	if path == Path {
 		c.rig.Handler("").ServeHTTP(rec, req)
 	} else {
-		c.rig.NotFound().ServeHTTP(rec, req)
+		c.rig.NotFound("").ServeHTTP(rec, req)
 	}
 	c.count++
 	answer := rec.Body.String()

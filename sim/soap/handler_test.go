@@ -96,7 +96,7 @@ func TestNotFound_H7(t *testing.T) {
 		"/realtimeservice/services/risport70": {AdviceDeprecatedPath},
 	} {
 		rec := newRecorder()
-		r.NotFound().ServeHTTP(rec, httptest.NewRequest(http.MethodPost, path, nil))
+		r.NotFound("").ServeHTTP(rec, httptest.NewRequest(http.MethodPost, path, nil))
 		assert.Equal(t, http.StatusNotFound, rec.Code)
 		assert.Equal(t, "text/html;charset=utf-8", rec.Header().Get("Content-Type"))
 		assert.Equal(t, http.StatusNotFound, r.last().HTTPStatus)

@@ -165,11 +165,11 @@ func (s *Service) Handler(node cluster.NodeName) http.Handler {
 	})
 }
 
-// NotFound answers whatever is asked with the 404 page (rule H7).
-func (s *Service) NotFound() http.Handler {
-	publisher := s.receiver("")
+// NotFound answers whatever is asked of a node, "" for the publisher, with the 404 page (rule H7).
+func (s *Service) NotFound(node cluster.NodeName) http.Handler {
+	node = s.receiver(node)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.exchange(w, s.begin(r, publisher), func(x *Exchange, _ *scratch) (*reply, *refusal) {
+		s.exchange(w, s.begin(r, node), func(x *Exchange, _ *scratch) (*reply, *refusal) {
 			if strings.Contains(strings.ToLower(r.URL.Path), "/realtimeservice/services/risport") {
 				x.advise(AdviceDeprecatedPath, quoted(r.URL.Path))
 			}
