@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/risim/risim/fixtures"
 	"github.com/risim/risim/sim"
 	"github.com/risim/risim/sim/soap"
 )
@@ -29,6 +30,22 @@ func TestReadme_CommandLines(t *testing.T) {
 		require.NoError(t, f.settle(), line[0])
 		require.Empty(t, f.problems, line[0])
 		require.NoError(t, f.options.Validate(), line[0])
+	}
+}
+
+// The ready clusters are in README.md and in the help with one and the same sentence.
+func TestReadme_ReadyClusters(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	help := (&serveFlags{}).command(io.Discard, io.Discard).Long
+	rows := regexp.MustCompile("(?m)^\\| `([a-z]+)` \\| (.*) \\|$").FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, rows, len(fixtures.ReadyClusters()))
+	for i, c := range fixtures.ReadyClusters() {
+		require.Equal(t, c.Name, rows[i][1])
+		require.Equal(t, c.Summary, rows[i][2])
+		require.Contains(t, help, c.Name+" ")
+		require.Contains(t, help, " "+c.Summary)
 	}
 }
 

@@ -41,9 +41,12 @@ func (f *serveFlags) command(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [NAME]",
 		Short: "Run a simulated cluster until interrupted",
-		Long: fmt.Sprintf(`Serve runs a ready cluster until it is interrupted; there is: %s. When it is ready it prints where the
-service is, who may log in, and a curl command that works. Another interrupt, while it lets running
-requests finish, ends it at once.`, strings.Join(fixtures.ReadyNames(), ", ")),
+		Long: `Serve runs a ready cluster until it is interrupted. When it is ready it prints where the service is,
+who may log in, and a curl command that works. Another interrupt, while it lets running requests
+finish, ends it at once.
+
+The ready clusters, of which it takes the first unless you name another:
+` + readyClusters(),
 		Example: `  risim serve
   risim serve --listen :8443 --password s3cret      reachable from other machines
   risim serve --per-node --devices 20000 --load     a lab: an address for each node, no rate limit
@@ -78,7 +81,7 @@ requests finish, ends it at once.`, strings.Join(fixtures.ReadyNames(), ", ")),
 			return err == nil
 		})
 	flags.StringArrayVar(&o.Set, "set", nil, "change a knob, `KNOB=VALUE`; repeatable, see risim help knobs")
-	f.checked(flags, "devices", "N", "scale the cluster to about N devices (default 1000)", "a number of devices from 1",
+	f.checked(flags, "devices", "N", "scale the cluster to about N devices (default as many as it has by itself)", "a number of devices from 1",
 		func(text string) bool {
 			n, err := strconv.ParseUint(text, 10, 31)
 			o.Devices = int(n)
@@ -105,6 +108,15 @@ requests finish, ends it at once.`, strings.Join(fixtures.ReadyNames(), ", ")),
 	flags.StringVar(&o.CADir, "ca-dir", "",
 		"`DIR` of the certificate authority, made on first use (default is risim in the user's configuration)")
 	return cmd
+}
+
+// readyClusters lists the ready clusters for the help.
+func readyClusters() string {
+	var b strings.Builder
+	for _, c := range fixtures.ReadyClusters() {
+		fmt.Fprintf(&b, "\n  %-12s%s", c.Name, c.Summary)
+	}
+	return b.String()
 }
 
 // checked defines a flag whose value is looked at when it is parsed, but complained about together with all others.
