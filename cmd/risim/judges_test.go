@@ -29,40 +29,55 @@ import (
 // user's client would, and decide whether risim can be mistaken for a Unified CM. `make test` installs them; a judge that is
 // missing is a failure. They stand behind a build tag so that plain `go test ./...` needs nothing but Go.
 
-var judges = []struct {
-	name string
-	argv []string
-}{
+var judges = []stack{
 	// Debian's zeep is seen by Debian's Python only, whatever another python3 stands first in PATH.
-	{"zeep", []string{"/usr/bin/python3", "testdata/judges/judge.py"}},
-	{"npm soap", []string{"node", "testdata/judges/judge.js"}},
-	{"PHP SoapClient", []string{"php", "testdata/judges/judge.php"}},
+	{"zeep", "/usr/bin/python3", ".py"},
+	{"npm soap", "node", ".js"},
+	{"PHP SoapClient", "php", ".php"},
+}
+
+// stack is somebody else's SOAP stack. Each has a script of the same name and the same checks.
+type stack struct{ name, interpreter, suffix string }
+
+func (s stack) with(script string) []string {
+	return []string{s.interpreter, "testdata/judges/" + script + s.suffix}
 }
 
 func TestJudges(t *testing.T) {
 	ris := serve(t)
-	checks := map[string][]string{}
+	var made []*verdict
 	for _, judge := range judges {
-		t.Run(judge.name, func(t *testing.T) {
-			checks[judge.name] = ris.judge(t, judge.argv)
-		})
+		v := &verdict{name: judge.name}
+		made = append(made, v)
+		t.Run(v.name, func(t *testing.T) { v.checks = ris.judge(t, judge.with("judge")) })
 	}
-	t.Run("the stacks make the same checks", func(t *testing.T) {
-		first := judges[0].name
-		require.NotEmpty(t, checks[first])
-		for _, judge := range judges[1:] {
-			if diff := cmp.Diff(checks[first], checks[judge.name]); diff != "" {
-				t.Errorf("%s (-) and %s (+) differ:\n%s", first, judge.name, diff)
-			}
-		}
-	})
+	t.Run("the stacks make the same checks", func(t *testing.T) { sameChecks(t, made) })
 	t.Run("xmllint", ris.xmllint)
 	t.Run("SIGTERM ends it", ris.terminate)
 }
 
+// verdict is what a judge made: checks by name, in their order.
+type verdict struct {
+	name   string
+	checks []string
+}
+
+func sameChecks(t *testing.T, made []*verdict) {
+	t.Helper()
+	require.NotEmpty(t, made[0].checks)
+	for _, v := range made[1:] {
+		if diff := cmp.Diff(made[0].checks, v.checks); diff != "" {
+			t.Errorf("%s (-) and %s (+) differ:\n%s", made[0].name, v.name, diff)
+		}
+	}
+}
+
+// access is what a judge is told of a simulator.
+type access struct{ URL, User, Password, CAFile string }
+
 // server is a running `risim serve`.
 type server struct {
-	URL, User, Password, CAFile string
+	access
 
 	client *http.Client
 	cmd    *exec.Cmd
@@ -123,17 +138,26 @@ func (s *server) judge(t *testing.T, argv []string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = []string{ // no proxy, no .netrc and no CA bundle from the machine
-		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + t.TempDir(), "PYTHONDONTWRITEBYTECODE=1",
-		"RISIM_URL=" + s.URL, "RISIM_USER=" + s.User, "RISIM_PASSWORD=" + s.Password, "RISIM_CA_FILE=" + s.CAFile,
-	}
-	out, err := cmd.CombinedOutput()
+	out, err := s.command(ctx, t, argv).CombinedOutput()
 	if err != nil {
-		t.Errorf("%s: %v (a tool that is missing is installed by make test)\n%s", argv[0], err, out)
+		t.Errorf("%s: %v (a tool that is missing is installed by make test)\n%s", argv, err, out)
 	}
-	var names []string
-	for _, line := range regexp.MustCompile(`(?m)^(?:ok|FAILED) (.*?) *$`).FindAllStringSubmatch(string(out), -1) {
+	return checkNames(string(out))
+}
+
+// command is a script in an environment without a proxy, .netrc or CA bundle of the machine.
+func (a access) command(ctx context.Context, t *testing.T, argv []string, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + t.TempDir(), "PYTHONDONTWRITEBYTECODE=1",
+		"RISIM_URL=" + a.URL, "RISIM_USER=" + a.User, "RISIM_PASSWORD=" + a.Password, "RISIM_CA_FILE=" + a.CAFile,
+	}, env...)
+	return cmd
+}
+
+func checkNames(output string) (names []string) {
+	for _, line := range regexp.MustCompile(`(?m)^(?:ok|FAILED) (.*?) *$`).FindAllStringSubmatch(output, -1) {
 		names = append(names, line[1])
 	}
 	return names

@@ -96,7 +96,7 @@ def cti(manager, apps=(), names=(), numbers=(), state="", **criteria):
 
 def same(got, want, what):
     if got != want:
-        raise AssertionError(f"{what}: got {got!r}, want {want!r}")
+        raise AssertionError(f"{what}: got {repr(got):.1500}, want {repr(want):.1500}")
 
 
 def ok(condition, what):
