@@ -29,6 +29,8 @@ var mayImport = map[string][]string{
 	"sim/cluster": {},
 	"sim/clock":   {},
 	"wsdl":        {},
+
+	"sim/scenarios": {"sim/cluster", "sim/clock"},
 }
 
 // address is where a module from elsewhere lives: files or directories. Tests may use any of them.
@@ -37,6 +39,8 @@ var address = map[string][]string{
 	"github.com/brianvoe/gofakeit/": {"fixtures/generate.go"},
 	"github.com/spf13/":             {"cmd/risim"},
 	"golang.org/x/text/":            {"sim/soap/charset.go"},
+	"go.yaml.in/yaml/":              {"sim/scenarios/file.go"},
+	"github.com/antchfx/":           {"sim/scenarios"},
 }
 
 // never is what a package must not do, and why: imports of the standard library, and calls.
