@@ -94,7 +94,7 @@ func (r *Running) holds(j *judge) (bool, string) {
 		}
 	}
 	if j.e.counted && !j.e.count.holds(j.hits) {
-		bad = append(bad, fmt.Sprintf("%d", j.hits))
+		bad = append(bad, fmt.Sprintf("%d counted", j.hits))
 	}
 	why := fmt.Sprintf("%d of %d requests", j.hits, j.asked)
 	if len(bad) > 0 {
