@@ -651,9 +651,9 @@ func (a *Ails) summary() string {
 }
 
 func (c *compiler) ails(s *step, a *Ails, m *RequestMatch) *Impairment {
-	i := &Impairment{ID: s.id, key: s.key, at: s.mark.At, Reset: -1, Truncate: -1}
+	i := &Impairment{ID: s.id, key: s.key, at: s.mark.At, seed: chance(c.seed), Reset: -1, Truncate: -1}
 	i.match = c.match(m)
-	i.chance = c.percent(a.Chance)
+	i.share = c.percent(a.Chance)
 	i.latency = c.spread(a.Latency)
 	if d := a.Dribble; d != nil {
 		if c.need(&d.Mark, d.Bytes, "dribble", "bytes") && c.need(&d.Mark, d.Every, "dribble", "every") {

@@ -1,2 +1,158 @@
-// Package scenarios reads scenario files and runs them: what happens to a cluster, when, and what must be true.
+// Package scenarios reads scenario files and runs them. A scenario is one YAML file: the cluster, what happens to it and
+// when, and what must be true.
+//
+//	scenario: outage
+//	summary: A subscriber dies, and its phones move to another.
+//	seed: 42
+//	cluster: branch
+//	timeline:
+//	  - {id: dies, at: 5m, do: {node.stop: cucm-sub1}}
+//	  - {after: dies, over: {p50: 20s, p99: 80s, max: 2m}, do: {devices.failover: {from: cucm-sub1, where: {group: hq}}}}
+//	  - {at: 20m, do: {node.start: cucm-sub1}}
+//	expect:
+//	  - {id: moved, at: 8m, devices: {where: {node: cucm-sub2, status: Registered}, count: ">= 50"}}
+//
+// From Go:
+//
+//	prog, err := scenarios.Load("outage.yaml", data, options) // err tells of everything wrong with the file
+//	err = prog.Check(store.Snapshot())                        // and of everything that does not fit the cluster
+//	run := scenarios.Run(prog, world, clock)
+//	verdicts := run.Finish()
+//
+// # Sections
+//
+// Above all, scenario (a name), summary, seed and clock (start, mode: real or manual, speed). Then five sections, each of
+// which may be left out: service (profile, users, and any knob), cluster (what exists), impairments (standing trouble),
+// timeline (what changes), expect (what must be true).
+//
+//	clock: {start: 2026-03-02T08:00:00Z, mode: manual}
+//	service:
+//	  profile: cucm-14
+//	  rateLimit: 15/min
+//	  users: [{name: poller, password: secret, roles: [serviceability]}]
+//
+// # Values
+//
+// Units are written: 250ms, 90s, 5m, 1h30m, 2d; 15/min, 2/s, 100/h; 30%. Bare numbers are counts. Names, MAC addresses and
+// directory numbers are text, in quotes or not: 0012 stays 0012. Truth values are true and false; on, off, yes, no, y and n
+// are refused where they are not in quotes. A * in a selector stands for any text, and case does not matter.
+//
+// A duration can be a distribution:
+//
+//	timeline:
+//	  - {at: 1m, over: {p50: 20s, p99: 80s, max: 2m}, do: {devices.unregister: {where: {group: hq}, share: 10%}}}
+//	  - {at: 5m, over: {uniform: [10s, 40s]}, do: {devices.register: {where: {group: hq}}}}
+//	  - {at: 9m, over: {choice: {10s: 3, 60s: 1}}, do: {devices.bounce: {where: {group: hq}, count: 5}}}
+//
+// By percentiles it is lognormal: half of the draws are below p50, 99 of 100 below p99, and what would be above max is max.
+// Draws are whole milliseconds. A choice has weights, whatever they add up to.
+//
+// # When
+//
+// A step has exactly one trigger:
+//
+//   - at: 5m is a time from the start
+//   - every: 30s is again and again, first after one period, or at from; it needs times or until
+//   - after: dies is when the step of that id has finished: its last device is done, its trouble is lifted, its churn has
+//     ended; with delay, so much later. After a step that fires several times it fires as often
+//   - requests: {match, from, to, every} is when clients make requests: of those that match, counted from 1, each one
+//     from from to to, or each every-th; it needs to, times or until
+//
+// Modifiers: from and until bound every and requests (from the start; until is included), times says how often at the
+// most, for says how long trouble or churn lasts, over gives each device a delay of its own.
+//
+//	timeline:
+//	  - {every: 15m, from: 30m, times: 4, do: {devices.bounce: {where: {class: Phone}, share: 5%, away: 30s}}}
+//	  - {requests: {match: {operation: selectCtiItem}, from: 3, to: 3}, do: {cti.close: {application: cucmuser}}}
+//	  - {id: storm, at: 2h, for: 10m, do: {churn: {where: {group: hq}, rate: 30/min, away: {uniform: [5s, 50s]}}}}
+//	  - {after: storm, delay: 1m, do: {log: "calm again"}}
+//
+// What falls on one instant runs in document order (impairments, timeline, expect), then in order of device names.
+//
+// # What
+//
+// A step does one thing:
+//
+//   - node.stop, node.start, node.isolate, node.restartRis, node.breakRis: a node
+//   - devices.register (node), .unregister (reason), .reject (node, reason), .partiallyRegister (node, without),
+//     .failover (from, to, reason), .fallback (reason), .bounce (away, reason), .readdress (to: a network), .login (user,
+//     lines), .logout, .set (description, lines, homes, load), .remove: each with where, and share or count
+//   - devices.add: a device group, as in cluster
+//   - churn (rate, away, reason): devices go one by one at random, at that rate on average, and come back
+//   - firmware.upgrade (load, server, takes, away, outcome, failure): each device downloads for the time that it takes,
+//     and fails, or resets, is away, and runs the new load (rule V3)
+//   - cti.open, .close (reason), .fail (reason), .openDevices, .closeDevices: application, by name or AppId, and node;
+//     cti.open with user, address and instance makes a new connection
+//   - service.set: knobs and their values
+//   - impair: trouble, as in impairments; lift: its id
+//   - log: a line in the journal; check: something that must be true now, as in expect
+//
+// An action is done to the devices that match and to which it can be done: only a device that is registered can
+// unregister. Of these share takes each with that chance, by its own draw, and count that many. Where selects by group, name,
+// class, model, status, node, protocol, number, description, load and download; status, node, load and download are
+// those of the device's latest registration. Each may be a list: any of its values will do.
+//
+//	timeline:
+//	  - {at: 1m, do: {devices.readdress: {where: {name: SEP*, number: [4001, "40*7"]}, to: 10.99.0.0/16}}}
+//	  - {at: 2m, do: {devices.login: {where: {number: 4002}, user: "em-{number}", lines: [7001]}}}
+//	  - {at: 3m, do: {firmware.upgrade: {where: {model: Cisco 8845}, share: 25%, load: sip8845.2,
+//	      takes: {p50: 4m, p99: 12m}, outcome: {choice: {Successful: 94, Failed: 6}}}}}
+//	  - {at: 4m, do: {service.set: {rateLimit: 5/min, window: sliding}}}
+//	  - {at: 5m, do: {devices.add: {group: new, class: Phone, names: [SEP0000000000AA], homes: [cucm-sub1]}}}
+//	  - {at: 6m, do: {devices.register: {where: {group: new}}}}
+//
+// # Trouble
+//
+// An impairment is what happens to requests: latency, dribble (bytes, every), reset and truncate (afterBytes), status (of
+// HTTP), fault (a name, or code and text), malformed, stall, refuse, tls (expired or wrongName), expireSession. Latency and
+// dribble go with any other, of which there is one at the most. match says which requests, by operation, node, user and
+// xpath; chance how many of them. With requests it hits the ones that are counted there. Without a trigger it is in
+// force from the start.
+//
+//	impairments:
+//	  - {id: slow, chance: 2%, latency: {p50: 80ms, p99: 900ms, max: 2s}}
+//	  - {id: cut, requests: {match: {operation: selectCmDeviceExt}, from: 20, to: 22}, reset: {afterBytes: 4096}}
+//	  - {id: dark, every: 1h, for: 5m, times: 3, match: {user: poller}, status: 503}
+//	  - {id: picky, match: {xpath: "//*[local-name()='DeviceClass']='Any'"}, fault: {code: "soapenv:Server", text: busy}}
+//	timeline:
+//	  - {at: 30m, do: {lift: slow}}
+//	  - {at: 40m, for: 2m, do: {impair: {stall: 30s}}}
+//
+// # What must be true
+//
+// An expectation is about devices (where, count), requests (match, fault, status, count), faults or advice (match,
+// none, some, count). A count is 3, ">= 3", "<= 3", "> 3", "< 3", "!= 3" or 3..5. It begins at a time (at), after a step
+// (after, delay) or at from; and it holds
+//
+//   - at that instant, for devices; for requests and the like: of all there were until then
+//   - within so long: at some time in it
+//   - for so long, or until a time: all through it
+//   - without any time: devices at the end of the run, everything else all through the run
+//
+// The verdict is pass, fail or inconclusive: a run that ended before an expectation was decided, a step that never
+// fired, and requests of which there were none, when none could be bad, do not pass. While the cluster changes,
+// devices are looked at every second.
+//
+//	timeline:
+//	  - {id: dies, at: 5m, do: {node.stop: cucm-sub1}}
+//	expect:
+//	  - {id: all-there, from: 0s, until: 5m, devices: {where: {group: hq, status: Registered}, count: ">= 50"}}
+//	  - {id: polite, requests: {fault: rateLimit, count: 0}}
+//	  - {id: polls-on, after: dies, for: 5m, requests: {match: {operation: selectCmDevice}, count: 1..20}}
+//	  - {id: backs-off, after: dies, advice: {none: [poll-after-rate-fault]}}
+//
+// # Chance
+//
+// Nothing is drawn from a stream. Each draw follows from the seed, the step, the device, which time the step fires, and what
+// is drawn: so a step or a device more changes nothing else. A step is known by its id or, without one, by what it
+// says, so that only giving it other words gives it other draws. Count takes the lowest draws, so a device more may
+// take the place of one; churn is a rate of all devices together, so a device more takes its part of it.
+//
+// # Promises and limits
+//
+//   - A Program that exists can run, and never changes. [Load], [Program.Check] and [Program.Timeline] have no side
+//     effects, and are safe for concurrent use, as is [Running].
+//   - The same program, cluster and requests give the same events, on every machine.
+//   - A file has at most 1 MiB, aliases stand for at most 10,000 values, and a scenario comes to at most 5,000,000 events.
+//   - Nothing is executed and nothing is fetched: there is no scripting. What the language cannot say, Go can.
 package scenarios

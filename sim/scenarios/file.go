@@ -915,3 +915,10 @@ func list(names []string) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// Vocabulary lists the words of the language, for guides and editors: sections, actions, triggers with their modifiers,
+// kinds of trouble, and keys of where.
+func Vocabulary() []string {
+	return slices.Concat(keysOf(reflect.TypeOf(File{})), keysOf(reflect.TypeOf(Action{})), keysOf(reflect.TypeOf(Trigger{})),
+		keysOf(reflect.TypeOf(Ails{})), keysOf(reflect.TypeOf(Where{})), keysOf(reflect.TypeOf(Clauses{})))
+}

@@ -370,7 +370,6 @@ timeline:
   - {at: 3m, do: {lift: slow}}
   - {id: mine, at: 4m, until: 7m, do: {impair: {tls: expired, dribble: {bytes: 10, every: 50ms}}}}
 `), w, w.clock)
-	w.troubles.Seed = 1
 	ids := func(q scenarios.Request) string {
 		var out []string
 		for _, h := range w.troubles.Hits(q) {

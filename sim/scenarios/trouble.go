@@ -35,8 +35,9 @@ type match struct {
 	operations []string
 	nodes      patterns
 	users      patterns
-	xpath      *xpath.Expr
 	src        *RequestMatch
+	mu         sync.Mutex // of xpath, which keeps state while it is evaluated
+	xpath      *xpath.Expr
 }
 
 func (m *match) hits(r *Request) bool {
@@ -56,6 +57,8 @@ func (m *match) hits(r *Request) bool {
 	if err != nil {
 		return false
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	switch found := m.xpath.Evaluate(xmlquery.CreateXPathNavigator(doc)).(type) {
 	case *xpath.NodeIterator:
 		return found.MoveNext()
@@ -88,7 +91,8 @@ type Impairment struct {
 	ExpireSession bool          // the client's session has expired
 
 	latency  *spread
-	chance   float64
+	seed     chance
+	share    float64 // of the requests; 1: all
 	match    *match
 	requests *requests
 	key      string
@@ -103,7 +107,7 @@ type SlowAnswer struct {
 
 // Whole says that the impairment depends on nothing of a request: it can be applied when a connection comes in, before
 // there is a request, as refused connections and trouble with certificates must be.
-func (i *Impairment) Whole() bool { return i.match == nil && i.requests == nil && i.chance >= 1 }
+func (i *Impairment) Whole() bool { return i.match == nil && i.requests == nil && i.share >= 1 }
 
 // Hit is an impairment that has hit a request.
 type Hit struct {
@@ -111,12 +115,9 @@ type Hit struct {
 	Latency time.Duration // drawn for this request, in simulated time; 0: none
 }
 
-// Troubles is the impairments that are in force. The zero value is ready for use, with seed 0. It is safe for concurrent
+// Troubles is the impairments that are in force. The zero value is ready for use, with none. It is safe for concurrent
 // use, and calls nothing while it is locked.
 type Troubles struct {
-	// Seed is that of the program. Set it before use.
-	Seed uint64
-
 	mu     sync.Mutex
 	active []*active
 }
@@ -185,13 +186,12 @@ func (t *Troubles) Hits(r Request) []Hit {
 		if a.requests != nil && !a.requests.fires(a.matched) {
 			continue
 		}
-		c := chance(t.Seed)
-		if a.chance < 1 && c.draw(a.key, "chance", "", int(r.Number)) >= a.chance {
+		if a.share < 1 && a.seed.draw(a.key, "chance", "", int(r.Number)) >= a.share {
 			continue
 		}
 		h := Hit{Impairment: a.Impairment}
 		if a.latency != nil {
-			h.Latency = a.latency.at(c.draw(a.key, "latency", "", int(r.Number)))
+			h.Latency = a.latency.at(a.seed.draw(a.key, "latency", "", int(r.Number)))
 		}
 		out = append(out, h)
 	}
