@@ -438,6 +438,7 @@ func (c *compiler) upgrade(do *act, x *DevicesAction, away *spread) {
 func (c *compiler) devicesAdd(do *act, g *DeviceGroup) {
 	do.detail = "group " + g.Group.Text
 	c.group(g, nil)
+	c.macs(g)
 	if g.broken || len(c.list) > 0 {
 		return
 	}

@@ -600,7 +600,7 @@ func parse(p *problems, data []byte) *File {
 				}
 			}
 		}
-		p.add(at, "not YAML: %s", message)
+		p.add(at, "not YAML: %s%s", message, quoteHint(p.lines, at))
 		return nil
 	}
 	f := &File{name: p.file, lines: p.lines}
@@ -611,6 +611,21 @@ func parse(p *problems, data []byte) *File {
 	r := reader{problems: p}
 	r.value(doc.Content[0], reflect.ValueOf(f).Elem(), "the file", 0)
 	return f
+}
+
+// quoteHint is for who forgot that YAML reads some characters at the beginning of a text as its own: count: >= 3.
+func quoteHint(lines []string, at Pos) string {
+	if at.Line > len(lines) {
+		return ""
+	}
+	_, value, found := strings.Cut(lines[at.Line-1], ": ")
+	for found {
+		if value != "" && strings.ContainsRune("<>*&!%@`|", rune(value[0])) {
+			return fmt.Sprintf("; a text that begins with %c needs quotes", value[0])
+		}
+		_, value, found = strings.Cut(value, ": ")
+	}
+	return ""
 }
 
 // reader fills the structs of this file from YAML nodes.
