@@ -76,7 +76,7 @@ func (e Event) String() string {
 		details = append(details, fmt.Sprintf("%d skipped", e.Skipped))
 	}
 	if e.Err != nil {
-		details = append(details, e.Err.Error())
+		details = append(details, strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
 	if len(details) > 0 {
 		parts = append(parts, strings.Join(details, ", "))

@@ -523,3 +523,90 @@ expect: [{within: 1h, devices: {count: 1}}, {requests: {count: 400}}]
 	wg.Wait()
 	require.Equal(t, scenarios.Pass, r.Finish()[1].Outcome)
 }
+
+// Devices whose turn comes at one instant go in order of their names, whatever put them there.
+func TestRun_DeviceOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100)
+	run(t, w, "timeline: [{at: 0s, over: {choice: {0s: 1, 1s: 1}}, do: {devices.bounce: {where: {group: hq}, away: {choice: {9s: 1, 10s: 1}}}}}]")
+	at := map[string][]string{}
+	for _, line := range w.applied {
+		if when, change, ok := strings.Cut(line, " x.yaml:1 timeline[0] cluster.Register{Device:"); ok {
+			at[when] = append(at[when], change[:15])
+		}
+	}
+	require.Len(t, at, 3)
+	require.Greater(t, len(at["10s"]), 20)
+	require.IsIncreasing(t, at["10s"])
+}
+
+// A device that is no longer there, or no longer as it was, when its turn comes is skipped.
+func TestRun_SkipsWhatHasChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	run(t, w, `
+timeline:
+  - {at: 0s, over: {uniform: [1m, 2m]}, do: {devices.unregister: {where: {group: hq}}}}
+  - {at: 10s, do: {devices.remove: {where: {number: "4001"}}}}
+  - {at: 10s, do: {devices.unregister: {where: {number: "4002"}, reason: LowBattery}}}
+`)
+	last := w.events[len(w.events)-1]
+	require.Equal(t, 2, last.Skipped)
+	require.Error(t, last.Err)
+	require.Equal(t, cluster.LowBattery, w.Snapshot().Records("SEP000000000002")[0].Record.Reason)
+}
+
+// Of for and until, what comes first ends trouble.
+func TestRun_TroubleEnds(t *testing.T) {
+	t.Parallel()
+	for trigger, want := range map[string]time.Duration{"at: 1m, for: 5m": 6 * time.Minute, "at: 1m, for: 5m, until: 3m": 3 * time.Minute, "at: 1m, for: 1m, until: 3m": 2 * time.Minute,
+		"after: a, delay: 1m, until: 5m": 5 * time.Minute} {
+		w := newWorld(t, 1)
+		run(t, w, "timeline: [{id: a, at: 1m, do: {log: a}}, {"+trigger+", do: {impair: {status: 503}}}]")
+		last := w.events[len(w.events)-1]
+		require.Equal(t, "lift", last.Action)
+		require.Equal(t, want, last.At, trigger)
+		require.Empty(t, w.troubles.Active())
+	}
+}
+
+// A loop draws anew each time.
+func TestRun_EachOccurrenceDraws(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100)
+	run(t, w, "timeline: [{every: 1m, times: 5, do: {devices.bounce: {where: {group: hq}, share: 20%, away: 1s}}}]")
+	picked := map[string]string{}
+	for _, line := range w.applied {
+		if when, change, ok := strings.Cut(line, " x.yaml:1 timeline[0] cluster.Unregister{Device:"); ok {
+			picked[when] += change[:15] + " "
+		}
+	}
+	require.Len(t, picked, 5)
+	different := map[string]bool{}
+	for _, devices := range picked {
+		different[devices] = true
+	}
+	require.Len(t, different, 5)
+}
+
+// A steady rate is steady: near the number expected, spread over the whole time, and everyone comes back.
+func TestRun_Churn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 300)
+	run(t, w, "timeline: [{at: 1m, for: 1h, do: {churn: {where: {group: hq}, rate: 10/min, away: 5s}}}]")
+	var quarters [4]int
+	names := map[string]bool{}
+	for _, line := range w.applied {
+		if when, change, ok := strings.Cut(line, " x.yaml:1 timeline[0] cluster.Unregister{Device:"); ok {
+			d, err := time.ParseDuration(when)
+			require.NoError(t, err)
+			quarters[int((d-time.Minute)/(15*time.Minute))]++
+			names[change[:15]] = true
+		}
+	}
+	for _, n := range quarters {
+		require.InDelta(t, 150, n, 45)
+	}
+	require.Greater(t, len(names), 200)
+	require.Equal(t, 302, w.count(cluster.Registered, ""))
+}
