@@ -139,3 +139,54 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// Parse and Compile are Load in two steps.
+func TestCompile_IsTheOtherHalfOfLoad(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*/*.yaml")
+	require.NoError(t, err)
+	compiled := 0
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		_, want := scenarios.Load("x.yaml", data, options())
+		f, err := scenarios.Parse("x.yaml", data)
+		if err != nil {
+			require.Nil(t, f)
+			require.Error(t, want)
+			continue
+		}
+		compiled++
+		prog, err := scenarios.Compile(f, options())
+		require.Equal(t, want, err, file)
+		require.Equal(t, err != nil, prog == nil)
+	}
+	require.Greater(t, compiled, 40)
+}
+
+// A file that is wrong all over does not fill the screen.
+func TestLoad_ManyProblems(t *testing.T) {
+	t.Parallel()
+	_, err := scenarios.Load("x.yaml", []byte("timeline:\n"+strings.Repeat("  - {at: 5, do: {log: x}}\n", 250)), options())
+	var ps scenarios.Problems
+	require.ErrorAs(t, err, &ps)
+	require.Len(t, ps, 101)
+	require.Equal(t, `x.yaml:2:10: "5" has no unit; durations are written 250ms, 90s, 5m, 1h30m or 2d`, strings.Split(ps[0].Error(), "\n")[0])
+	require.Equal(t, "x.yaml:101:10: and 150 more problems", ps[100].Error())
+}
+
+func TestCompile_Program(t *testing.T) {
+	t.Parallel()
+	for text, file := range map[string]bool{"branch": false, "./site.yaml": true, "../a/b.yml": true, "site.yaml": true} {
+		prog := load(t, "x.yaml", "cluster: "+text)
+		require.Equal(t, file, prog.Cluster.IsFile(), text)
+	}
+	prog := load(t, "x.yaml", "scenario: a\nsummary: b\nclock: {start: 2026-03-02T08:00:00Z, mode: manual, speed: 2.5}\nservice: {profile: cucm-14, rateLimit: 5/min, users: [{name: u, password: 0012}]}")
+	require.Equal(t, []any{"a", "b", uint64(1), start, true, 2.5, "cucm-14", []scenarios.Setting{{Knob: "rateLimit", Value: "5/min"}}, "0012"},
+		[]any{prog.Name, prog.Summary, prog.Seed, prog.Start, prog.Manual, prog.Speed, prog.Profile, prog.Knobs, prog.Users[0].Password.Text})
+	o := options()
+	o.Seed = 9
+	prog, err := scenarios.Load("x.yaml", []byte("seed: 5"), o)
+	require.NoError(t, err)
+	require.Equal(t, uint64(9), prog.Seed)
+}
