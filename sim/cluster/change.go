@@ -142,6 +142,9 @@ func (c SetRecord) apply(t *tx) error {
 	if r.TimeStamp == 0 {
 		r.TimeStamp = t.now
 	}
+	if r.TimeStamp > t.now {
+		return fmt.Errorf("device %q on node %q: time stamp %d lies after now, %d", c.Device, c.Node, r.TimeStamp, t.now)
+	}
 	return t.put(slot, node, r)
 }
 
@@ -181,8 +184,9 @@ func (c SetNodeState) apply(t *tx) error {
 	if c.State > Broken {
 		return fmt.Errorf("node %q: %d is not a node state", c.Node, c.State)
 	}
-	if n := &t.s.nodes[node]; n.state != c.State {
-		n.state = c.State
+	n := &t.s.nodes[node]
+	answered := n.state == Up
+	if n.state = c.State; answered != (n.state == Up) {
 		t.collateAnew()
 	}
 	return nil
@@ -206,8 +210,9 @@ func (c RestartRIS) apply(t *tx) error {
 	}
 	n := &s.nodes[node]
 	n.records, n.registered, n.apps = 0, 0, nil
-	// Never the same start time twice, also when two restarts fall on one second.
-	n.Started, n.CtiStarted = max(t.now, n.Started+1), max(t.now, n.CtiStarted+1)
+	// Never the same start time twice, also when two restarts fall on one second, nor the same for both (rule N2).
+	n.CtiStarted = max(t.now, n.CtiStarted+1)
+	n.Started = max(t.now, n.Started+1, n.CtiStarted+1)
 	n.devices, n.cti = subsystem[deviceChange]{}, subsystem[appChange]{}
 	t.collateAnew()
 	return nil

@@ -29,11 +29,7 @@ func (c Register) apply(t *tx) error {
 	if err != nil {
 		return err
 	}
-	for h := t.s.chain(slot); h != nil; h = h.next {
-		if h.node != node && h.Status.connected() && t.s.nodes[h.node].state == Up {
-			t.leave(slot, h, UnRegistered, DeviceUnregistered)
-		}
-	}
+	t.takeFromOthers(slot, node)
 	t.join(slot, node, func(r *Record) {
 		if c.IPv4.IsValid() {
 			r.IPv4 = c.IPv4
@@ -65,7 +61,8 @@ func (c Unregister) apply(t *tx) error {
 }
 
 // Reject makes a node refuse a device: Rejected with a reason of the registration-failure table, and one more
-// RegistrationAttempt (rules R8 and V1). The zero Reason is ReasonUnknown.
+// RegistrationAttempt (rules R8 and V1). Where it still was registered it is no more, as in Register. The zero Reason is
+// ReasonUnknown.
 type Reject struct {
 	Device DeviceName
 	Node   NodeName // empty: the first of the device's homes that is Up
@@ -81,18 +78,20 @@ func (c Reject) apply(t *tx) error {
 	if err != nil {
 		return err
 	}
-	r := t.draft(slot, node)
+	r := t.draft(slot)
 	attempts, _ := r.Attempts.Get()
 	if r.Status.connected() {
 		attempts = 0 // the last round of attempts ended well
 	}
 	r.Attempts = Some(attempts + 1)
+	t.takeFromOthers(slot, node)
 	t.down(&r, Rejected, c.Reason)
+	r.TimeStamp = t.later(slot, node)
 	t.set(slot, node, &r)
 	return nil
 }
 
-// PartiallyRegister registers a device with some of its lines only (rule V1).
+// PartiallyRegister registers a device with some of its lines only (rule V1), and otherwise as Register does.
 type PartiallyRegister struct {
 	Device DeviceName
 	Node   NodeName // as in Register
@@ -108,8 +107,9 @@ func (c PartiallyRegister) apply(t *tx) error {
 	if err != nil {
 		return err
 	}
-	r := t.draft(slot, node)
-	t.up(slot, &r)
+	t.takeFromOthers(slot, node)
+	r := t.draft(slot)
+	t.up(slot, node, &r)
 	down := c.Down
 	if len(down) == 0 && len(r.Lines) > 0 {
 		down = []string{r.Lines[len(r.Lines)-1].Number}
@@ -401,7 +401,7 @@ func (t *tx) connected(device DeviceName) (int, *held, error) {
 }
 
 // draft is a record of the device for a node to be changed: what the latest record knows.
-func (t *tx) draft(slot, node int) Record {
+func (t *tx) draft(slot int) Record {
 	if h := latestOf(t.s.chain(slot)); h != nil {
 		return h.Record
 	}
@@ -410,21 +410,37 @@ func (t *tx) draft(slot, node int) Record {
 
 // join registers a device with a node, after edit has had its say.
 func (t *tx) join(slot, node int, edit func(*Record)) {
-	r := t.draft(slot, node)
+	r := t.draft(slot)
 	edit(&r)
-	t.up(slot, &r)
+	t.up(slot, node, &r)
 	t.set(slot, node, &r)
 }
 
-// up makes a record Registered. Its time stamp is later than that of any record the device left (rule V2), which
-// takes it one second ahead of the clock when both happen at once.
-func (t *tx) up(slot int, r *Record) {
-	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
+// takeFromOthers ends a device's registrations with other nodes: it is with one node at a time. A node that does not
+// answer keeps its record, for it does not hear of it.
+func (t *tx) takeFromOthers(slot, node int) {
 	for h := t.s.chain(slot); h != nil; h = h.next {
-		if !h.Status.connected() {
-			r.TimeStamp = max(r.TimeStamp, min(h.TimeStamp, t.now)+1)
+		if h.node != node && h.Status.connected() && t.s.nodes[h.node].state == Up {
+			t.leave(slot, h, UnRegistered, DeviceUnregistered)
 		}
 	}
+}
+
+// later is the time stamp of a node's new record of a device: now, but later than what other nodes have of it that is
+// over (rule V2). Moves within one second take it ahead of the clock by a second each.
+func (t *tx) later(slot, node int) int64 {
+	stamp := t.now
+	for h := t.s.chain(slot); h != nil; h = h.next {
+		if h.node != node && !h.Status.connected() {
+			stamp = max(stamp, h.TimeStamp+1)
+		}
+	}
+	return stamp
+}
+
+// up makes a record of the node Registered.
+func (t *tx) up(slot, node int, r *Record) {
+	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.later(slot, node)
 	if r.LoginUser == "" {
 		r.Lines = lines(t.s.roster.devices[slot].Lines, Registered)
 	} else {

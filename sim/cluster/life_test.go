@@ -133,6 +133,7 @@ func TestReject_RaisesAttempts_V1_R8(t *testing.T) {
 	r := w.record(phone, "sub1")
 	require.Equal(t, cluster.Some(2), r.Attempts)
 	require.Equal(t, cluster.Rejected, r.Status)
+	require.Equal(t, cluster.Rejected, r.Lines[0].Status)
 	require.Equal(t, w.now.Unix(), r.TimeStamp, "R9: the time of the change of status")
 	w.does(cluster.Register{Device: phone})
 	require.Equal(t, cluster.Some(2), w.record(phone, "sub1").Attempts, "how many it took")
@@ -230,9 +231,14 @@ func TestRestartRIS_ForgetsEverything_V5(t *testing.T) {
 	is := w.Snapshot().Nodes()[nodeIndex(w.Snapshot(), "sub1")]
 	require.Greater(t, is.Started, was.Started)
 	require.Greater(t, is.CtiStarted, was.CtiStarted)
+	require.NotEqual(t, is.Started, is.CtiStarted, "N2: the subsystems differ")
 	require.Zero(t, is.Records)
 	require.Nil(t, w.record(phone, "sub1"))
 	require.LessOrEqual(t, is.StateID, uint64(1), "StateIds count from the start")
+	require.NoError(t, w.Apply(w.now, cluster.RestartRIS{Node: "sub1"}))
+	again := w.Snapshot().Nodes()[nodeIndex(w.Snapshot(), "sub1")]
+	require.Greater(t, again.Started, is.Started, "never the same start time twice")
+	require.Greater(t, again.CtiStarted, is.CtiStarted)
 	w.does(cluster.Register{Device: phone, Node: "sub1"})
 	require.NotNil(t, w.record(phone, "sub1"))
 }
@@ -440,4 +446,143 @@ func TestNoChange_PartsOfAConnection_C1_N3(t *testing.T) {
 	require.Equal(t, []cluster.Verdict{cluster.Unchanged, cluster.Changed, cluster.Changed}, verdicts(), "a device too")
 	w.does(cluster.DropApplication{Node: "pub", ID: a.ID()})
 	require.Equal(t, []cluster.Verdict{cluster.Changed, cluster.Changed, cluster.Changed}, verdicts())
+}
+
+// V1: a device is with one node at a time, however it gets there; a node that does not answer does not hear of it.
+func TestRegister_OneNodeAtATime_V1(t *testing.T) {
+	for name, change := range map[string]cluster.Change{
+		"Register":          cluster.Register{Device: phone, Node: "sub2", IPv6: netip.MustParseAddr("fd00::1")},
+		"PartiallyRegister": cluster.PartiallyRegister{Device: phone, Node: "sub2"},
+		"Reject":            cluster.Reject{Device: phone, Node: "sub2", Reason: cluster.AuthenticationError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.does(change)
+			require.Equal(t, cluster.UnRegistered, w.record(phone, "sub1").Status)
+			require.Greater(t, w.record(phone, "sub2").TimeStamp, w.record(phone, "sub1").TimeStamp)
+			if name == "Register" {
+				require.Equal(t, "fd00::1", w.record(phone, "sub2").IPv6.String())
+			}
+
+			w = newWorld(t)
+			w.does(cluster.SetNodeState{Node: "sub1", State: cluster.Isolated}, change)
+			require.Equal(t, cluster.Registered, w.record(phone, "sub1").Status)
+		})
+	}
+}
+
+// V2: moves within one second have later time stamps each, so that the newest record is the right one.
+func TestFailover_TwiceInOneSecond_V2(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.Failover{Device: phone}, cluster.Failover{Device: phone}, cluster.PartiallyRegister{Device: phone})
+	require.Greater(t, w.record(phone, "sub1").TimeStamp, w.record(phone, "sub2").TimeStamp)
+	res := w.Snapshot().Select(cluster.DeviceQuery{Newest: true, Items: []string{string(phone)}})
+	require.Equal(t, cluster.PartiallyRegistered, res.Nodes[1].Devices[0].Record.Status)
+}
+
+// V2 R5: which node counts as a home that is up.
+func TestFailover_HomesThatTakeDevices_V2_R5(t *testing.T) {
+	for state, takes := range map[cluster.NodeState]bool{cluster.Up: true, cluster.Broken: true, cluster.Down: false, cluster.Isolated: false} {
+		w := newWorld(t)
+		w.does(cluster.SetNodeState{Node: "sub2", State: state})
+		err := w.Apply(w.now.Add(time.Second), cluster.Failover{Device: phone})
+		require.Equal(t, takes, err == nil, "%s: %v", state, err)
+	}
+}
+
+func TestDownload_StartsAfresh_V3(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.BeginDownload{Device: phone, Load: "load.2", Server: "s"}, cluster.EndDownload{Device: phone, Failure: "gone"})
+	w.does(cluster.BeginDownload{Device: phone, Load: "load.3", Server: "s"})
+	require.Empty(t, w.record(phone, "sub1").DownloadFailure)
+	w.refuses(`device "SEP0011" has no downloaded load to activate`, cluster.ActivateLoad{Device: phone})
+}
+
+func TestLogin_RegistersAgain_V4(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.PartiallyRegister{Device: phone}, cluster.Login{Device: phone, User: "anna"})
+	r := w.record(phone, "sub1")
+	require.Equal(t, []any{cluster.Registered, cluster.Registered}, []any{r.Status, r.Lines[1].Status})
+	w.does(cluster.Logout{Device: phone})
+	require.Equal(t, w.now.Unix(), w.record(phone, "sub1").TimeStamp)
+	w.does(cluster.Readdress{Device: phone, IPv4: netip.MustParseAddr("10.1.1.9")})
+	require.Equal(t, w.now.Unix(), w.record(phone, "sub1").TimeStamp)
+}
+
+func TestOpenApplication_ClearsReasons_V6(t *testing.T) {
+	w := newWorld(t)
+	w.does(cluster.CloseApplication{Name: "uccx", Reason: 2})
+	w.does(cluster.OpenApplication{Name: "uccx"})
+	a := w.Snapshot().Applications()[0]
+	now := w.now.Unix()
+	require.Equal(t, []any{uint32(0), now}, []any{a.Reason, a.TimeStamp})
+	require.Equal(t, []any{uint32(0), now}, []any{a.Devices[0].Reason, a.Devices[0].TimeStamp})
+	require.Equal(t, []any{uint32(0), now}, []any{a.Devices[0].Lines[0].Reason, a.Devices[0].Lines[0].TimeStamp})
+	before := a.StateID
+	b := *a
+	b.Status = cluster.Closed
+	w.does(cluster.SetApplication{Application: b})
+	require.Greater(t, w.Snapshot().Applications()[0].StateID, before, "N3: another status at the same time is a change")
+}
+
+// R7 R8 V1: records that do not hold together are refused.
+func TestSetRecord_Invariants_R7_R8(t *testing.T) {
+	line := func(s cluster.Status) []cluster.Line { return []cluster.Line{{Number: "1", Status: s}} }
+	for want, r := range map[string]cluster.Record{
+		"UnRegistered, but 1 lines are Registered":     {Status: cluster.UnRegistered, Lines: line(cluster.Registered)},
+		"Registered, but 1 lines are not":              {Status: cluster.Registered, Lines: line(cluster.UnRegistered)},
+		"time stamp 99999999999 lies after now":        {Status: cluster.Registered, TimeStamp: 99999999999},
+		"Registered has reason KeepAliveTimeout":       {Status: cluster.Registered, Reason: cluster.KeepAliveTimeout},
+		"line 1 is Any; expected Registered, UnRegist": {Status: cluster.UnknownStatus, Lines: line(cluster.AnyStatus)},
+	} {
+		w := newWorld(t)
+		err := w.Apply(w.now, cluster.SetRecord{Registration: cluster.Registration{Device: phone, Node: "sub1", Record: r}})
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// W3: only the asterisk is a wildcard. W6: letters beyond ASCII have cases too. W7: addresses as text. Q8: by address.
+func TestSelect_SpellingsOfItems_W3_W6_W7_Q8(t *testing.T) {
+	s, err := cluster.New(start, cluster.Config{
+		Nodes: []cluster.Node{{Name: "pub", Address: netip.MustParseAddr("10.0.0.1")}},
+		Devices: []cluster.Device{
+			{Name: "SEP0011", Class: cluster.Phone, Description: "Émile"}, {Name: "ABA", Class: cluster.Phone},
+		},
+		Registrations: []cluster.Registration{
+			{Device: "SEP0011", Node: "pub", Record: cluster.Record{Status: cluster.Registered, IPv6: netip.MustParseAddr("2001:db8::1")}},
+			{Device: "ABA", Node: "pub", Record: cluster.Record{Status: cluster.Registered}},
+		},
+	})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		by   cluster.SelectBy
+		item string
+		want int
+	}{
+		{cluster.ByName, "SEP?011", 0}, {cluster.ByName, "SEP%", 0}, {cluster.ByName, "SEP001_", 0}, {cluster.ByName, "SEP001[1]", 0},
+		{cluster.ByName, "SEP*011", 1}, {cluster.ByName, "S*0*1", 1}, {cluster.ByName, "AB*BA", 0}, {cluster.ByName, "A*A", 1},
+		{cluster.ByDescription, "éMILE", 1}, {cluster.ByDescription, "é*", 1}, {cluster.ByDescription, "emile", 0},
+		{cluster.ByIPv6, "2001:0DB8:*", 1}, {cluster.ByIPv6, "2001:DB8:0::1", 1}, {cluster.ByIPv6, "2001:db8:*", 0},
+	} {
+		require.Equal(t, c.want, s.Snapshot().Select(cluster.DeviceQuery{By: c.by, Items: []string{c.item}}).Found, "%s %q", c.by, c.item)
+	}
+	require.Equal(t, 2, s.Snapshot().Select(cluster.DeviceQuery{Node: "::ffff:10.0.0.1"}).Found)
+}
+
+// H8: many overlapping items cost what one pass costs.
+func TestSelect_ManyOverlappingItems_H8(t *testing.T) {
+	s := many(2000).Snapshot()
+	items := make([]string, 1000)
+	for i := range items {
+		items[i] = "1*"
+	}
+	res := s.Select(cluster.DeviceQuery{By: cluster.ByDirNumber, Items: items, Limit: 10})
+	require.Equal(t, 10, res.Found)
+	allocated := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Select(cluster.DeviceQuery{By: cluster.ByDirNumber, Items: items, Limit: 10})
+		}
+	}).AllocedBytesPerOp()
+	require.Less(t, allocated, int64(1<<20))
 }

@@ -496,7 +496,7 @@ func nodeStates(s *cluster.Snapshot, asked string) (mine, all string) {
 		if n.State == cluster.Up {
 			text = fmt.Sprint(n.Name, n.Started, n.CtiStarted)
 		}
-		all += fmt.Sprint(n.Name, n.State, n.Started)
+		all += fmt.Sprint(n.Name, n.State == cluster.Up, n.Started)
 		a, err := netip.ParseAddr(asked)
 		if asked == "" || strings.EqualFold(asked, string(n.Name)) || err == nil && (a == n.Address || a == n.Address6) {
 			mine += text

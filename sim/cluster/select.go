@@ -158,7 +158,9 @@ func (f *deviceFilter) plan() []span {
 			if !ok {
 				prefix = g[0]
 			}
-			spans = s.lookup().byNumber(spans, prefix, ok)
+			if spans = s.lookup().byNumber(spans, prefix, ok); len(spans) > len(s.roster.devices) {
+				return everything // many short prefixes: looking at each device once is less work, and bounded (rule H8)
+			}
 		}
 		spans = s.addDirty(spans)
 	case ByIPv4, ByIPv6:

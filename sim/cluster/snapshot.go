@@ -169,6 +169,9 @@ func (s *Snapshot) node(text string) (int, bool) {
 	return 0, false
 }
 
+// aheadAtMost is how many seconds a time stamp may be ahead of the clock, by moves within one second.
+const aheadAtMost = 60
+
 // Check verifies what must hold in every snapshot and reports all that does not: slots in name order, lines and
 // Registered counts that agree, Registered with reason 0 (rule R8), lines without PartiallyRegistered (rule R7), a
 // PartiallyRegistered record with lines of both kinds (rule V1), StateIds within the node's. Tests call it after every
@@ -190,7 +193,7 @@ func (s *Snapshot) Check() error {
 			if h.StateID == 0 || h.StateID > n.devices.stateID {
 				c.add("device %q: StateId %d is not within node %q's %d", d.Name, h.StateID, n.Name, n.devices.stateID)
 			}
-			if h.TimeStamp > s.Now+1 {
+			if h.TimeStamp > s.Now+aheadAtMost {
 				c.add("device %q: time stamp %d lies after now, %d", d.Name, h.TimeStamp, s.Now)
 			}
 		}

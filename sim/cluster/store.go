@@ -89,7 +89,14 @@ func New(start time.Time, c Config) (*Store, error) {
 	s.pages = make([]*page, (len(devices)+pageSize-1)/pageSize)
 
 	t.placeAll(c.Registrations, &bad)
+	connections := map[string]bool{}
 	for i := range c.Applications {
+		a := &c.Applications[i]
+		if key := fold(string(a.Node)) + "/" + a.ID(); connections[key] {
+			bad.add("application %q is on node %q twice", a.ID(), a.Node)
+		} else {
+			connections[key] = true
+		}
 		if err := t.putApplication(c.Applications[i]); err != nil {
 			bad.add("%w", err)
 		}
@@ -121,6 +128,9 @@ func newNodes(nodes []Node, now int64, bad *complaints) []nodeView {
 			if sameAddr(n.Address, other.Address) || sameAddr(n.Address6, other.Address6) {
 				bad.add("%s: node %q has the same address", where, other.Name)
 			}
+		}
+		if n.Started != 0 && n.Started == n.CtiStarted {
+			bad.add("%s: both subsystems started at %d; their start times differ (rule N2)", where, n.Started)
 		}
 		if n.Started == 0 {
 			n.Started = now - 86400

@@ -383,7 +383,7 @@ func (t *tx) putApplication(a Application) error {
 	if known {
 		was = n.apps[i]
 	}
-	id := n.cti.raise(appChange{a.ID(), was}, t.history)
+	id := n.cti.raise(appChange{a.ID(), was}, t.ctiHistory(&a))
 	stamp(&a, was, id)
 	apps := slices.Clone(n.apps)
 	if known {
@@ -393,6 +393,17 @@ func (t *tx) putApplication(a Application) error {
 	}
 	n.apps = apps
 	return nil
+}
+
+// ctiHistory bounds the history by what it holds: each entry keeps a whole connection as it was, with all that it had
+// open.
+func (t *tx) ctiHistory(a *Application) int {
+	const most = 1 << 20 // devices and lines
+	size := 1
+	for i := range a.Devices {
+		size += 1 + len(a.Devices[i].Lines)
+	}
+	return min(t.history, max(64, most/size))
 }
 
 // stamp gives the changed parts of an application their StateId; parts that are as they were keep theirs.
@@ -437,7 +448,7 @@ func (t *tx) dropApplication(node int, id string) error {
 	if !ok {
 		return fmt.Errorf("application %q is not connected with node %q", id, n.Name)
 	}
-	n.cti.raise(appChange{id, n.apps[i]}, t.history)
+	n.cti.raise(appChange{id, n.apps[i]}, t.ctiHistory(n.apps[i]))
 	n.apps = slices.Delete(slices.Clone(n.apps), i, i+1)
 	return nil
 }
