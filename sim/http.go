@@ -22,6 +22,7 @@ import (
 // Bounds of the HTTP server. Bodies are the service's matter (rule H8).
 const (
 	readHeaderTimeout = 10 * time.Second
+	readTimeout       = time.Minute // of a whole request: a body that stalls ends there
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 
@@ -85,6 +86,7 @@ func newServer(log *slog.Logger, handlers map[*endpoint]http.Handler) *server {
 		},
 		ConnState:         s.connState,
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),

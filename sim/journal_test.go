@@ -40,7 +40,7 @@ func TestJournal(t *testing.T) {
 08:00:01.500  version 4  RemoveDevices 1 DeviceName
 08:00:01.500  version 5  AddDevices 1 Device
 08:00:01.500  version 6  Configure SEP0200000000B2
-08:00:01.500  pub  POST  selectCmDevice  administrator  by=Name items=SEP* since=StateInfo  200  found 1 returned 1
+08:00:01.500  pub  POST  selectCmDevice  administrator  by=Name items=SEP* since=StateInfo  200  found 1 returned 1  advice state-info-of-another-query
 08:00:01.500  pub  POST  selectCmDevice  administrator  by=Name items=SEP*  500  fault rateLimit: AxisFault: Exceeded allowed rate for Reatime information. Current allowed rate for realtime information is 2 requests pe…
 08:00:01.500  pub  GET  /realtimeservice2/services/RISService  404
 `

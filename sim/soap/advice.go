@@ -37,6 +37,7 @@ const (
 	AdviceStateInfoBad       = "state-info-unreadable"
 	AdviceStateInfoForeign   = "state-info-of-other-nodes"
 	AdviceStateInfoOld       = "state-info-too-old"
+	AdviceStateInfoAnother   = "state-info-of-another-query"
 	AdviceDirNumbersIgnored  = "dir-numbers-ignored"
 	AdviceDevNamesIgnored    = "dev-names-ignored"
 	AdviceUnknownNode        = "unknown-node"
@@ -75,7 +76,7 @@ var advices = []Advice{
 		"Send a whole address, or a part of one with *."},
 	{AdviceExtWildcard, "Item %v of selectCmDeviceExt holds *, which is not a wildcard there.", "W5",
 		"Send whole names, or use selectCmDevice."},
-	{AdviceCaseOnly, "Item %v matches only because case is ignored.", "W6",
+	{AdviceCaseOnly, "%v matches only because case is ignored.", "W6",
 		"Write it as the cluster does: whether a real Unified CM ignores case is not known."},
 	{AdviceDuplicates, "Device %v is in the answer more than once, under several nodes.", "R1",
 		"Believe the record with the newest TimeStamp, or ask selectCmDeviceExt, which gives only that."},
@@ -85,6 +86,8 @@ var advices = []Advice{
 		"Send a StateInfo only with the query that it came from."},
 	{AdviceStateInfoOld, "StateInfo is from before the history that the nodes keep, or from a future that they have not seen, so it counted as none.", "N6",
 		"Send the StateInfo of the last answer."},
+	{AdviceStateInfoAnother, "StateInfo came from another query than the one that it was sent with, so NoChange may not mean what it says.", "N7",
+		"Keep one StateInfo for each query, and send it with that query only; it is no page cursor."},
 	{AdviceDirNumbersIgnored, "DirNumbers counts only when CtiMgrClass is Line, and was ignored with %v.", "C4",
 		"Ask for CtiMgrClass Line."},
 	{AdviceDevNamesIgnored, "DevNames counts only when CtiMgrClass is Device or Line, and was ignored with %v.", "C4",

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,6 +48,7 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 		AdviceStateInfoOld: {device(dev, string(appendStateInfo(nil, []cluster.Mark{
 			{Node: "cucm-pub", Started: start.Unix() - 91000}, {Node: "cucm-sub1", Started: start.Unix() - 90000, StateID: 99}, {Node: "cucm-sub2", Started: start.Unix() - 92000, StateID: 3}}, true)), one), nil,
 			"StateInfo is from before the history that the nodes keep, or from a future that they have not seen, so it counted as none."},
+		AdviceStateInfoAnother:  {device(dev, "", one), nil, "StateInfo came from another query than the one that it was sent with, so NoChange may not mean what it says."},
 		AdviceDirNumbersIgnored: {cti("", nil, nil, []string{"4001"}, tag{"CtiMgrClass", "Device"}), nil, "DirNumbers counts only when CtiMgrClass is Line, and was ignored with Device."},
 		AdviceDevNamesIgnored:   {cti("", nil, []string{"D"}, nil, tag{"CtiMgrClass", "Provider"}), nil, "DevNames counts only when CtiMgrClass is Device or Line, and was ignored with Provider."},
 		AdviceUnknownNode:       {device(dev, "", one, tag{"NodeName", "cucm-sub9"}), nil, `NodeName "cucm-sub9" is no node of the cluster.`},
@@ -65,9 +67,13 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 			c, ok := cases[a.ID]
 			require.True(t, ok, "no request earns it")
 			r := newRig(t)
-			if a.ID == AdviceDeprecatedPath {
+			switch a.ID {
+			case AdviceStateInfoAnother: // it takes two: the answer to the first goes with another query
+				r.ask(device(dev, "", []string{"MOH_2"}))
+				r.ask(device(dev, r.last().StateOut, []string{"CFB_2"}))
+			case AdviceDeprecatedPath:
 				r.NotFound("").ServeHTTP(newRecorder(), httptest.NewRequest(http.MethodPost, "/realtimeservice/services/RisPort", nil))
-			} else {
+			default:
 				r.ask(c.body, c.headers...)
 			}
 			got := r.last().Advice
@@ -148,4 +154,46 @@ func TestTwice_R1(t *testing.T) {
 		assert.Nil(t, mem.twice(&cluster.DeviceResult{Nodes: []cluster.NodeDevices{node(a, b), node()}}))
 		assert.Same(t, b, mem.twice(&cluster.DeviceResult{Nodes: []cluster.NodeDevices{node(b), node(), node(a, b)}}))
 	}
+}
+
+// N7: a StateInfo that comes back with its own query earns nothing, however often, and after an unrelated change; with
+// another query it is noticed, also when that other query's NoChange gave it back. W6: so is a node named in other case.
+func TestAdvice_StateInfoOfAnotherQuery_N7(t *testing.T) {
+	const dev, id = "selectCmDevice", AdviceStateInfoAnother
+	r := newRig(t)
+	mine, other := []string{"MOH_2"}, []string{"CFB_2"}
+	r.ask(device(dev, "", mine))
+	state := r.last().StateOut
+	require.NotEmpty(t, state)
+	for range 3 {
+		r.ask(device(dev, state, mine))
+		require.NotContains(t, idsOf(r.last().Advice), id)
+		r.ask(device(dev, state, other))
+		require.Contains(t, idsOf(r.last().Advice), id)
+		r.ask(device(dev, state, mine, tag{"MaxReturnedDevices", "7"}))
+		require.Contains(t, idsOf(r.last().Advice), id, "another limit is another query")
+	}
+	r.ask(device(dev, "", []string{"MOH_2"}, tag{"NodeName", "CUCM-pub"}))
+	require.Contains(t, idsOf(r.last().Advice), AdviceCaseOnly)
+}
+
+// H8: a StateInfo that is far too long is not read.
+func TestParseStateInfo_H8_Bound(t *testing.T) {
+	_, err := parseStateInfo("<StateInfo>" + strings.Repeat("<Node/>", 10_000) + "</StateInfo>")
+	require.EqualError(t, err, "it is longer than 65536 bytes")
+}
+
+// N7: what is remembered is bounded, and a StateInfo that too many queries share proves nothing.
+func TestOrigins_N7_Bounded(t *testing.T) {
+	o := newOrigins()
+	for i := range uint64(3 * keptOrigins) {
+		o.note(strconv.FormatUint(i, 10), i)
+	}
+	require.Len(t, o.queries, keptOrigins)
+	require.False(t, o.another("0", 99), "forgotten")
+	require.True(t, o.another(strconv.Itoa(3*keptOrigins-1), 99))
+	for i := range uint64(2 * keptPerState) {
+		o.note("shared", i)
+	}
+	require.False(t, o.another("shared", 99))
 }

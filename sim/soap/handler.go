@@ -47,7 +47,7 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 		return s.contract(x, set)
 	}
 	if x.HTTP.Method != http.MethodPost {
-		return nil, methodNotAllowed(x.HTTP.Method)
+		return nil, methodNotAllowed(asksForContract(x.HTTP))
 	}
 	if no := s.authenticate(x, set); no != nil {
 		return nil, no
@@ -129,16 +129,17 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 	snap := s.cfg.Store.Snapshot()
 	x.SnapshotVersion = snap.Version
 	var caseOnly string
+	var first cluster.NodeName
 	if q.op == SelectCtiItem {
 		res := snap.SelectCti(q.cti)
-		x.Found, x.Verdict, caseOnly = res.Found, res.Since, res.CaseOnly
+		x.Found, x.Verdict, caseOnly, first = res.Found, res.Since, res.CaseOnly, res.Nodes[0].Node
 		for i := range res.Nodes {
 			x.note(&res.Nodes[i].NodeAnswer, len(res.Nodes[i].Items))
 		}
 		mem.out, x.StateOut = appendCti(mem.out[:0], &res, f)
 	} else {
 		res := snap.Select(q.device)
-		x.Found, x.Verdict, caseOnly = res.Found, res.Since, res.CaseOnly
+		x.Found, x.Verdict, caseOnly, first = res.Found, res.Since, res.CaseOnly, res.Nodes[0].Node
 		for i := range res.Nodes {
 			x.note(&res.Nodes[i].NodeAnswer, len(res.Nodes[i].Devices))
 		}
@@ -152,14 +153,35 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 	} else if x.Truncated = x.Returned == x.Limit && !q.bounded(); x.Truncated {
 		x.advise(AdviceAtLimit, x.Limit)
 	}
-	if caseOnly != "" {
-		x.advise(AdviceCaseOnly, quoted(caseOnly))
+	if caseOnly == "" && q.node != string(first) && strings.EqualFold(q.node, string(first)) {
+		x.advise(AdviceCaseOnly, "NodeName "+quoted(q.node)) // a query that names a node has that one only
 	}
+	if caseOnly != "" {
+		x.advise(AdviceCaseOnly, "Item "+quoted(caseOnly))
+	}
+	s.trace(x, q)
 	switch x.Verdict {
 	case cluster.Foreign:
 		x.advise(AdviceStateInfoForeign)
 	case cluster.RolledOver:
 		x.advise(AdviceStateInfoOld)
+	}
+}
+
+// trace is rule N7: it tells of a StateInfo that came from another query, and remembers where the new one comes from.
+func (s *Service) trace(x *Exchange, q *query) {
+	if x.StateIn == "" && x.StateOut == "" {
+		return
+	}
+	asked := s.origins.of(q)
+	if x.StateIn != "" && s.origins.another(x.StateIn, asked) {
+		x.advise(AdviceStateInfoAnother)
+		if x.Verdict == cluster.Unchanged {
+			return // what comes back is the other query's still
+		}
+	}
+	if x.StateOut != "" {
+		s.origins.note(x.StateOut, asked)
 	}
 }
 
@@ -221,9 +243,11 @@ func (s *Service) contract(x *Exchange, set *Settings) (*reply, *refusal) {
 
 // wantsContract says that a request is for ?wsdl, in any case.
 func wantsContract(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
-	}
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && asksForContract(r)
+}
+
+// asksForContract says that a request's query is ?wsdl.
+func asksForContract(r *http.Request) bool {
 	for key := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		key, _, _ = strings.Cut(key, "=")
 		if strings.EqualFold(strings.TrimSuffix(key, "/"), "wsdl") {
@@ -233,9 +257,9 @@ func wantsContract(r *http.Request) bool {
 	return false
 }
 
-func methodNotAllowed(method string) *refusal {
+func methodNotAllowed(contract bool) *refusal {
 	allow := "GET, HEAD, POST"
-	if method == http.MethodGet || method == http.MethodHead {
+	if !contract {
 		allow = "POST" // only ?wsdl is there to be got
 	}
 	return &refusal{status: http.StatusMethodNotAllowed, header: "Allow", value: allow}

@@ -74,7 +74,7 @@ func TestContract_H2(t *testing.T) {
 func TestMethods_H7(t *testing.T) {
 	r := newRig(t)
 	for method, allow := range map[string]string{
-		"GET": "POST", "HEAD": "POST", "PUT": "GET, HEAD, POST", "DELETE": "GET, HEAD, POST", "OPTIONS": "GET, HEAD, POST", "PATCH": "GET, HEAD, POST",
+		"GET": "POST", "HEAD": "POST", "PUT": "POST", "DELETE": "POST", "OPTIONS": "POST", "PATCH": "POST",
 	} {
 		req := request("")
 		req.Method = method
@@ -361,7 +361,7 @@ func TestObserve(t *testing.T) {
 	assert.Nil(t, x.Fault)
 	assert.Equal(t, len(body), x.RequestBytes)
 	assert.Equal(t, rec.Body.Len(), x.ResponseBytes)
-	assert.Equal(t, []string{AdviceAtLimit}, r.adviceIDs())
+	assert.Equal(t, []string{AdviceAtLimit, AdviceCaseOnly}, r.adviceIDs())
 
 	r.do(request("", header{"Authorization", ""}))
 	require.Len(t, r.seen, 2)

@@ -45,12 +45,13 @@ type Service struct {
 	users    atomic.Pointer[users]
 	sessions *sessions
 	throttle throttle
+	origins  *origins
 	scratch  sync.Pool // of *scratch
 }
 
 // New makes a service. It reports everything wrong with the Config together.
 func New(c Config) (*Service, error) {
-	s := &Service{cfg: c, sessions: newSessions(c.Seed)}
+	s := &Service{cfg: c, sessions: newSessions(c.Seed), origins: newOrigins()}
 	s.scratch.New = func() any { return new(scratch) }
 	var errs []error
 	need := func(given bool, what string) {

@@ -39,11 +39,17 @@ func appendStateInfo(b []byte, marks []cluster.Mark, clusterWide bool) []byte {
 	return append(b, `</StateInfo>`...)
 }
 
+// longestStateInfo bounds what is read of a StateInfo, in bytes (rule H8). One node takes about 100.
+const longestStateInfo = 64 << 10
+
 // parseStateInfo reads the StateInfo of a request. An empty text, or white space, gives no marks; a text that is not
 // one of ours gives an error that says why (rule N6).
 func parseStateInfo(text string) ([]cluster.Mark, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return nil, nil
+	}
+	if len(text) > longestStateInfo {
+		return nil, fmt.Errorf("it is longer than %d bytes", longestStateInfo)
 	}
 	var info struct {
 		XMLName xml.Name
