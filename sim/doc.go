@@ -29,6 +29,7 @@
 //	sim             one running simulator: options, listeners, certificates, journal; and this API
 //	sim/cluster     one cluster as a value: nodes, devices, their records on each node, CTI; snapshots, changes, queries
 //	sim/soap        RisPort70 on the wire: decoding, criteria, StateInfo, faults, users, rate limit, encoding
+//	sim/scenarios   the language of scenario files: reading, checking and running them; it knows nothing of the wire
 //	sim/clock       what time it is and what is due: following the wall, or stepped by hand
 //	fixtures        where populations come from
 //	wsdl            the contract, embedded
@@ -37,12 +38,13 @@
 //
 //	cmd/risim --> sim --> sim/soap --> sim/cluster
 //	     |         |----> fixtures --> sim/cluster, sim/soap
+//	     |         |----> sim/scenarios --> sim/cluster, sim/clock
 //	     |         '----> sim/clock, sim/cluster, wsdl
 //	     '------> sim/soap and fixtures, for what options are made of: users, knobs, names
 //
 // sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has no clock,
 // goroutine, logger, network or randomness. A package from elsewhere has one address: gorilla/mux is in sim/http.go,
-// gofakeit in fixtures, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
+// gofakeit in fixtures, YAML and XPath in sim/scenarios, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
 //
 // # One request
 //

@@ -18,13 +18,13 @@ type TB interface {
 }
 
 // ForTest runs a simulator for the time of a test. Time stands still but for Advance, from 2026-03-02 08:00 UTC on,
-// unless o.Speed asks for a clock that runs. Logs go to the test unless o.Logger is set. The test ends when o has a
+// unless o.Speed asks for a clock that runs, or o.Scenario for another start. Logs go to the test unless o.Logger is set. The test ends when o has a
 // problem. When the test has failed, the seed and the last entries of the journal are logged. It goes with t.Parallel:
 // simulators share nothing.
 func ForTest(tb TB, o Options) *Simulator {
 	tb.Helper()
 	o.Manual = o.Manual || o.Speed == 0
-	if o.Start.IsZero() {
+	if o.Start.IsZero() && o.Scenario == "" {
 		o.Start = defaultStart
 	}
 	log := &testLog{tb: tb}

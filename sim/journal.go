@@ -8,30 +8,35 @@ import (
 	"time"
 
 	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/scenarios"
 	"github.com/risim/risim/sim/soap"
 )
 
-// Entry is one thing that happened: either a request and its answer, or a change of the cluster. Its parts are shared
+// Entry is one thing that happened: a request and its answer, a change of the cluster, or a step of the scenario. Its parts are shared
 // with the journal and must not be changed.
 type Entry struct {
 	Seq uint64    // counts from 1; the entries before the first one of a Journal were pushed out
 	At  time.Time // simulated time; of a request, its arrival
 
-	// Method and Path are the request's; empty for an Event.
+	// Method and Path are the request's; empty for anything else.
 	Method, Path string
 
-	// Exchange is the request as the service understood it, and what became of it; nil for an Event. A path that is not
+	// Exchange is the request as the service understood it, and what became of it; nil for anything else. A path that is not
 	// the service's has one too, with status 404. Its HTTP is nil, and so is Request when the body had more than 64 KiB.
 	Exchange *soap.Exchange
 
-	// Event is a change; nil for a request.
+	// Event is a change; nil for anything else.
 	Event *Event
+
+	// Step is what a step of the scenario does, or an expectation's verdict; nil for anything else.
+	Step *scenarios.Event
 }
 
 // Event is what one Apply did to the cluster.
 type Event struct {
 	Version uint64 // of the snapshot that it made
 	Changes []cluster.Change
+	Cause   scenarios.Cause // the scenario's step that made them; the zero value: a call of Apply
 }
 
 // Journal is what happened, oldest first.
@@ -54,7 +59,14 @@ func (j Journal) String() string {
 func (e Entry) String() string {
 	at := e.At.UTC().Format("15:04:05.000")
 	if e.Event != nil {
-		return fmt.Sprintf("%s  version %d  %s", at, e.Event.Version, describe(e.Event.Changes))
+		text := fmt.Sprintf("%s  version %d  %s", at, e.Event.Version, describe(e.Event.Changes))
+		if e.Event.Cause != (scenarios.Cause{}) {
+			text += "  by " + e.Event.Cause.String()
+		}
+		return text
+	}
+	if e.Step != nil {
+		return fmt.Sprintf("%s  step %s  %s", at, e.Step.Cause.Step, e.Step)
 	}
 	x := e.Exchange
 	if x == nil {
@@ -230,6 +242,7 @@ func (s *Simulator) observe(x *soap.Exchange) {
 		kept.Request, kept.StateIn, kept.StateOut = nil, "", ""
 	}
 	s.journal.add(Entry{At: x.Started, Method: x.HTTP.Method, Path: x.HTTP.URL.Path, Exchange: &kept})
+	s.hear(x)
 	if x.Panic != "" {
 		s.options.Logger.Error("the service failed on a request", "panic", x.Panic)
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"strings"
@@ -28,6 +29,13 @@ type Options struct {
 	// Config is a cluster of one's own, instead of a ready one; it goes with neither Cluster nor Devices. nil means the
 	// ready cluster.
 	Config *cluster.Config
+
+	// Scenario is the name of a scenario file (see package scenarios): its cluster, its users, and what happens when. What is
+	// set here goes before what it says, but a cluster there can be only one of. "" means that nothing happens by itself.
+	Scenario string
+
+	// ScenarioFS holds Scenario, and files of clusters beside or below it. nil means the machine's files.
+	ScenarioFS fs.FS
 
 	// Devices is about how many devices the ready cluster has. 0 means as many as it has by itself.
 	Devices int
@@ -152,8 +160,8 @@ func (o *Options) settings() (soap.Settings, error) {
 	return set, set.Validate()
 }
 
-// store makes the cluster.
-func (o *Options) store() (*cluster.Store, error) {
+// readyStore makes the cluster of Config, Cluster and Devices.
+func (o *Options) readyStore() (*cluster.Store, error) {
 	if o.Config != nil {
 		return cluster.New(o.Start, *o.Config)
 	}

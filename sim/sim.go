@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/risim/risim/fixtures"
 	"github.com/risim/risim/sim/clock"
 	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/scenarios"
 	"github.com/risim/risim/sim/soap"
 	"github.com/risim/risim/wsdl"
 )
@@ -31,6 +33,9 @@ type Simulator struct {
 	clock     clock.Clock
 	virtual   *clock.Virtual // the same clock, nil unless Options.Manual
 	journal   journal
+	program   *scenarios.Program // nil without Options.Scenario
+	running   *scenarios.Running // likewise; set before anything can ask for it
+	heard     atomic.Uint64      // requests that the scenario was told of
 	endpoints []*endpoint
 	ca        *authority // nil with Options.Plain
 	client    *http.Client
@@ -81,15 +86,22 @@ func Start(ctx context.Context, o Options) (*Simulator, error) {
 // wrong with the options.
 func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 	problems := []error{o.check()}
-	o = o.settled(now)
-	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: journal{size: o.JournalSize}}
+	prog, scenarioErr := o.program()
+	o = o.merged(prog).settled(now)
+	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: journal{size: o.JournalSize}, program: prog}
 
 	settings, err := o.settings()
-	problems = append(problems, err)
-	s.store, err = o.store()
+	problems = append(problems, err, scenarioErr)
+	switch {
+	case prog != nil:
+		s.store, err = o.scenarioStore(prog)
+		err = errors.Join(err, runnable(prog))
+	case scenarioErr == nil:
+		s.store, err = o.readyStore()
+	}
 	problems = append(problems, err)
 	var nodes []cluster.NodeName
-	if err == nil {
+	if s.store != nil {
 		for _, n := range s.store.Snapshot().Nodes() {
 			nodes = append(nodes, n.Name)
 		}
@@ -148,6 +160,10 @@ func (s *Simulator) run(ctx context.Context, plan listenPlan) error {
 		handlers[e] = newHandler(s.service, e.node)
 	}
 	s.URL = s.endpoints[0].url
+	if s.program != nil {
+		s.running = scenarios.Run(s.program, world{s}, s.clock)
+		s.onClose("scenario", func() error { s.running.Stop(); return nil })
+	}
 	server := newServer(s.options.Logger, handlers)
 	s.onClose("service", server.close)
 	for _, e := range s.endpoints {
@@ -294,13 +310,23 @@ func (s *Simulator) Snapshot() *cluster.Snapshot { return s.store.Snapshot() }
 
 // Apply makes changes to the cluster at the present simulated time, all of them or, with an error that says why, none.
 func (s *Simulator) Apply(changes ...cluster.Change) error {
+	if err := s.apply(scenarios.Cause{}, changes); err != nil {
+		return err
+	}
+	if s.running != nil {
+		s.running.Changed()
+	}
+	return nil
+}
+
+func (s *Simulator) apply(cause scenarios.Cause, changes []cluster.Change) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	now := s.Now()
 	if err := s.store.Apply(now, changes...); err != nil {
 		return err
 	}
-	s.journal.add(Entry{At: now, Event: &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes)}})
+	s.journal.add(Entry{At: now, Event: &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes), Cause: cause}})
 	return nil
 }
 

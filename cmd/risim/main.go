@@ -1,6 +1,8 @@
 // Command risim runs a simulator of Cisco's RisPort70 service.
 //
 //	risim serve                 the default cluster, until interrupted; prints a curl command that works
+//	risim serve outage.yaml     a scenario: its cluster, and what happens to it
+//	risim check outage.yaml     what is wrong with a scenario, without running it
 //	risim serve --help          the flags
 //	risim help knobs            everything about the service that can be changed
 //
@@ -38,11 +40,13 @@ func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(new(serveFlags).command(stdout, stderr), newVersion(stdout), newHelpKnobs())
+	root.AddCommand(new(serveFlags).command(stdout, stderr), newCheck(stdout, stderr), newVersion(stdout), newHelpKnobs())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "%s --help lists the flags", cmd.CommandPath())
 	})
-	if err := root.Execute(); err != nil {
+	if err := root.Execute(); errors.As(err, new(told)) {
+		return 2
+	} else if err != nil {
 		complain(stderr, err)
 		return 2
 	}

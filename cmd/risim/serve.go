@@ -31,6 +31,7 @@ type serveFlags struct {
 	rateLimit      string // empty: not given
 	load           bool
 	readyFile      string
+	usersOfFile    bool // neither --user nor --password is given, so that those of a scenario may log in
 
 	problems []error // with values, so that all are told at once
 }
@@ -39,16 +40,20 @@ type serveFlags struct {
 func (f *serveFlags) command(stdout, stderr io.Writer) *cobra.Command {
 	o := &f.options
 	cmd := &cobra.Command{
-		Use:   "serve [NAME]",
+		Use:   "serve [NAME | FILE.yaml]",
 		Short: "Run a simulated cluster until interrupted",
 		Long: `Serve runs a ready cluster until it is interrupted. When it is ready it prints where the service is,
 who may log in, and a curl command that works. Another interrupt, while it lets running requests
 finish, ends it at once.
 
+With a FILE it runs a scenario: the file's cluster and users, and what it says that happens. Flags that
+are given go before what the file says.
+
 The ready clusters, of which it takes the first unless you name another:
 ` + readyClusters(),
 		Example: `  risim serve
   risim serve --listen :8443 --password s3cret      reachable from other machines
+  risim serve outage.yaml                           a scenario; risim check tells what is wrong with one
   risim serve --per-node --devices 20000 --load     a lab: an address for each node, no rate limit
   risim serve --profile cucm-14 --set extWildcard=fault`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -58,7 +63,14 @@ The ready clusters, of which it takes the first unless you name another:
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1 && isFile(args[0]):
+				o.Scenario = args[0]
+				if !cmd.Flags().Changed("profile") {
+					o.Profile = ""
+				}
+				f.usersOfFile = !cmd.Flags().Changed("user") && !cmd.Flags().Changed("password")
+			case len(args) == 1:
 				o.Cluster = args[0]
 			}
 			return f.serve(stdout, stderr)
@@ -110,6 +122,11 @@ The ready clusters, of which it takes the first unless you name another:
 	return cmd
 }
 
+// isFile tells the name of a scenario file from that of a ready cluster.
+func isFile(arg string) bool {
+	return strings.ContainsAny(arg, `/\`) || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml")
+}
+
 // readyClusters lists the ready clusters for the help.
 func readyClusters() string {
 	var b strings.Builder
@@ -150,7 +167,9 @@ func (v *checkedValue) Type() string { return v.placeholder }
 // settle turns the flags into options.
 func (f *serveFlags) settle() error {
 	o := &f.options
-	o.Users = []soap.User{{Name: f.user, Password: f.password}}
+	if !f.usersOfFile {
+		o.Users = []soap.User{{Name: f.user, Password: f.password}}
+	}
 	if f.load {
 		o.JournalSize = loadJournal
 	}

@@ -53,6 +53,50 @@ type Program struct {
 	steps []*step // impairments, timeline, expectations: the order at one instant
 }
 
+// Problem makes a problem of the program's file, with the line as written. The zero Pos is the file's beginning.
+func (p *Program) Problem(at Pos, format string, args ...any) Problem {
+	one := problems{file: p.file.name, lines: p.file.lines}
+	one.add(at, format, args...)
+	return one.list[0]
+}
+
+// Impairs tells where the program puts impairments in force: nil for one that never does. A world that has no hand on the
+// wire cannot run the others.
+func (p *Program) Impairs() []Pos {
+	var out []Pos
+	for _, s := range p.steps {
+		if s.do != nil && s.do.impair != nil {
+			out = append(out, s.mark.At)
+		}
+	}
+	return out
+}
+
+// ReadsBodies tells where the program looks into the XML of requests: nil for one that never does. See Request.Body.
+func (p *Program) ReadsBodies() []Pos {
+	var out []Pos
+	look := func(m *match) {
+		if m != nil && m.xpath != nil {
+			out = append(out, m.src.XPath.At)
+		}
+	}
+	for _, s := range p.steps {
+		if s.when.requests != nil {
+			look(s.when.requests.match)
+		}
+		if s.expect != nil {
+			look(s.expect.match)
+		}
+		if s.do != nil && s.do.check != nil {
+			look(s.do.check.match)
+		}
+		if s.do != nil && s.do.impair != nil {
+			look(s.do.impair.match)
+		}
+	}
+	return out
+}
+
 // Setting is a knob of the service and a value for it.
 type Setting struct{ Knob, Value string }
 

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/risim/risim/sim"
+)
+
+// told is an error of which everything has been written already.
+type told struct{ error }
+
+// newCheck is `risim check`.
+func newCheck(stdout, stderr io.Writer) *cobra.Command {
+	timeline := false
+	cmd := &cobra.Command{
+		Use:   "check FILE...",
+		Short: "Tell what is wrong with scenario files, without running them",
+		Long: `Check reads scenario files, and tells of everything that is wrong with them and with how they fit
+their clusters: file:line:column: what, and the line below it. With --timeline it prints what the
+scenario does, one event a line, on virtual time and without a service.`,
+		Example: `  risim check outage.yaml
+  risim check --timeline outage.yaml`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return hint(errors.New("check needs a scenario file"), "risim check FILE...")
+			case timeline && len(args) > 1:
+				return hint(fmt.Errorf("check --timeline prints one scenario, not %d: %q", len(args), args), "risim check --timeline FILE")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, files []string) error {
+			broken := 0
+			for _, file := range files {
+				o := sim.Options{Scenario: file}
+				err := o.CheckScenario()
+				if err == nil && timeline {
+					var text string
+					if text, err = o.Timeline(); err == nil {
+						_, err := io.WriteString(stdout, text)
+						return err
+					}
+				}
+				if err != nil {
+					broken++
+					fmt.Fprintln(stderr, err)
+				} else {
+					fmt.Fprintf(stdout, "%s: no problems\n", file)
+				}
+			}
+			if broken > 0 {
+				return told{fmt.Errorf("%d of %d files have problems", broken, len(files))}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&timeline, "timeline", false, "print the events of the scenario")
+	return cmd
+}

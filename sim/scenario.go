@@ -1,0 +1,487 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/risim/risim/fixtures"
+	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/scenarios"
+	"github.com/risim/risim/sim/soap"
+)
+
+// CheckScenario tells of everything that is wrong with o.Scenario and with how it fits its cluster, and starts nothing.
+// What is wrong with the files is in errors of type [scenarios.Problems], each with its place.
+func (o Options) CheckScenario() error {
+	_, _, err := o.scenario()
+	return err
+}
+
+// Timeline is what o.Scenario does, one event a line, without a service and without waiting: steps that wait for requests
+// do not happen, and come last. The error is that of CheckScenario.
+func (o Options) Timeline() (string, error) {
+	prog, store, err := o.scenario()
+	if err != nil {
+		return "", err
+	}
+	events, _, err := prog.Timeline(store.Snapshot())
+	if err != nil {
+		return "", err
+	}
+	return scenarios.FormatTimeline(events), nil
+}
+
+// scenario makes o.Scenario's program and its cluster, as at the start.
+func (o Options) scenario() (*scenarios.Program, *cluster.Store, error) {
+	problems := []error{o.check()}
+	if o.Scenario == "" {
+		problems = append(problems, errors.New("there is no scenario"))
+	}
+	prog, err := o.program()
+	problems = append(problems, err)
+	var store *cluster.Store
+	if prog != nil {
+		o = o.merged(prog).settled(defaultStart)
+		store, err = o.scenarioStore(prog)
+		problems = append(problems, err)
+	}
+	return prog, store, errors.Join(problems...)
+}
+
+// program reads o.Scenario; nil when there is none.
+func (o *Options) program() (*scenarios.Program, error) {
+	if o.Scenario == "" {
+		return nil, nil
+	}
+	data, err := o.readBeside("")
+	if err != nil {
+		return nil, err
+	}
+	known := scenarios.Options{
+		Seed:     o.Seed,
+		Model:    fixtures.ModelNumber,
+		Profiles: soap.Profiles(),
+		Faults:   []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal},
+		Expand:   expandGroup,
+	}
+	settings, err := soap.Profile("")
+	if err != nil {
+		return nil, err
+	}
+	known.Knob = func(name, value string) error { s := settings; return s.Set(name, value) }
+	for _, a := range soap.Advices() {
+		known.Advice = append(known.Advice, a.ID)
+	}
+	prog, err := scenarios.Load(o.Scenario, data, known)
+	if err != nil {
+		return nil, err
+	}
+	file, err := scenarios.Parse(o.Scenario, data)
+	if err != nil || file.Service == nil {
+		return prog, err
+	}
+	return prog, fitService(prog, file.Service)
+}
+
+// fitService tells what is wrong with the service section as a whole.
+func fitService(prog *scenarios.Program, section *scenarios.Service) error {
+	var problems scenarios.Problems
+	for _, u := range prog.Users {
+		if strings.Contains(u.Name.Text, ":") {
+			problems = append(problems, prog.Problem(u.Name.At, "user %q: a name with a colon cannot log in", u.Name.Text))
+		}
+	}
+	whole := Options{Profile: prog.Profile}
+	for _, k := range prog.Knobs {
+		whole.Set = append(whole.Set, k.String())
+	}
+	if _, err := whole.settings(); err != nil {
+		problems = append(problems, prog.Problem(section.At, "service: %v", err))
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// merged is o with what the scenario says, where o does not say it. nil changes nothing.
+func (o Options) merged(prog *scenarios.Program) Options {
+	if prog == nil {
+		return o
+	}
+	o.Seed = prog.Seed // which is o's when that is given
+	if o.Start.IsZero() {
+		o.Start = prog.Start
+	}
+	if o.Speed == 0 && !o.Manual {
+		o.Manual, o.Speed = prog.Manual, prog.Speed
+	}
+	if o.Manual {
+		o.Speed = 0
+	}
+	if o.Profile == "" {
+		o.Profile = prog.Profile
+	}
+	var knobs []string
+	for _, k := range prog.Knobs {
+		knobs = append(knobs, k.String())
+	}
+	o.Set = append(knobs, o.Set...)
+	if len(o.Users) == 0 {
+		for _, u := range prog.Users {
+			user := soap.User{Name: u.Name.Text, Password: u.Password.Text}
+			for _, r := range u.Roles {
+				user.Roles = append(user.Roles, r.Text)
+			}
+			o.Users = append(o.Users, user)
+		}
+	}
+	return o
+}
+
+// scenarioStore makes the cluster of a scenario, and checks the one against the other.
+func (o *Options) scenarioStore(prog *scenarios.Program) (*cluster.Store, error) {
+	store, err := o.scenarioCluster(prog, prog.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return store, prog.Check(store.Snapshot())
+}
+
+// scenarioCluster makes the cluster that spec says, which stands in the file of prog.
+func (o *Options) scenarioCluster(prog *scenarios.Program, spec *scenarios.ClusterSpec) (*cluster.Store, error) {
+	wrong := func(at scenarios.Pos, format string, args ...any) error {
+		return scenarios.Problems{prog.Problem(at, format, args...)}
+	}
+	switch {
+	case spec == nil:
+		return o.readyStore()
+	case o.Cluster != "" || o.Config != nil:
+		return nil, wrong(spec.At, "the scenario has a cluster, and the options have another one: choose one of them")
+	case spec.IsFile():
+		return o.clusterFile(prog, spec)
+	case spec.Ready.Given():
+		ready := *o
+		ready.Cluster = spec.Ready.Text
+		store, err := ready.readyStore()
+		if err != nil {
+			return nil, wrong(spec.Ready.At, "%v", err)
+		}
+		return store, nil
+	case o.Devices != 0:
+		return nil, wrong(spec.At, "%d devices cannot be had: only a ready cluster can be scaled, not one that a scenario describes", o.Devices)
+	}
+	config, err := fixtures.Build(layoutOf(spec), fixtures.Spec{Seed: o.Seed, Start: o.Start})
+	if list := (fixtures.Problems)(nil); errors.As(err, &list) {
+		var problems scenarios.Problems
+		for _, p := range list {
+			problems = append(problems, prog.Problem(placeOf(spec, p), "%v", p))
+		}
+		return nil, problems
+	} else if err != nil {
+		return nil, wrong(spec.At, "%v", err)
+	}
+	store, err := cluster.New(o.Start, config)
+	if err != nil {
+		return nil, wrong(spec.At, "%v", err)
+	}
+	return store, store.Apply(o.Start, nodeStates(spec)...)
+}
+
+// clusterFile makes the cluster of another file: one whose only section, besides name and summary, is cluster.
+func (o *Options) clusterFile(prog *scenarios.Program, spec *scenarios.ClusterSpec) (*cluster.Store, error) {
+	at := spec.Ready.At
+	data, err := o.readBeside(spec.Ready.Text)
+	if err != nil {
+		return nil, scenarios.Problems{prog.Problem(at, "cluster file: %v", err)}
+	}
+	name := path.Join(path.Dir(filepath.ToSlash(o.Scenario)), filepath.ToSlash(spec.Ready.Text))
+	other, err := scenarios.Load(name, data, scenarios.Options{Seed: o.Seed, Model: fixtures.ModelNumber, Expand: expandGroup})
+	if err != nil {
+		return nil, err
+	}
+	file, err := scenarios.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	switch c := other.Cluster; {
+	case c == nil:
+		return nil, scenarios.Problems{other.Problem(file.At, "a file that is used as a cluster has no section cluster")}
+	case file.Seed.Given() || file.Clock != nil || file.Service != nil || file.Impairments != nil || file.Timeline != nil || file.Expect != nil:
+		return nil, scenarios.Problems{other.Problem(file.At, "a file that is used as a cluster has scenario, summary and cluster only")}
+	case c.IsFile():
+		return nil, scenarios.Problems{other.Problem(c.Ready.At, "a file that is used as a cluster cannot name another file, %q", c.Ready.Text)}
+	default:
+		return o.scenarioCluster(other, c)
+	}
+}
+
+// readBeside reads a file in the folder of o.Scenario or below it; "" is o.Scenario itself.
+func (o *Options) readBeside(name string) ([]byte, error) {
+	called := cmp.Or(name, o.Scenario)
+	files, base := o.ScenarioFS, path.Base(o.Scenario)
+	if files == nil {
+		root, err := os.OpenRoot(filepath.Dir(o.Scenario)) // which no link leaves either
+		if err != nil {
+			return nil, fmt.Errorf("%s cannot be read: %w", called, reasonOf(err))
+		}
+		defer root.Close()
+		files, base = root.FS(), filepath.Base(o.Scenario)
+	} else if sub, err := fs.Sub(files, path.Dir(o.Scenario)); err != nil {
+		return nil, fmt.Errorf("%q is not the name of a file in ScenarioFS: %w", o.Scenario, reasonOf(err))
+	} else {
+		files = sub
+	}
+	if name != "" {
+		base = path.Clean(filepath.ToSlash(name))
+	}
+	if !fs.ValidPath(base) {
+		return nil, fmt.Errorf("%q is outside of the scenario's folder", called)
+	}
+	info, err := fs.Stat(files, base)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s cannot be read: %w", called, reasonOf(err))
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s cannot be read: it is not a regular file", called)
+	case info.Size() > scenarios.MaxSize:
+		return nil, fmt.Errorf("%s has %d bytes, and at most %d are read", called, info.Size(), scenarios.MaxSize)
+	}
+	data, err := fs.ReadFile(files, base)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", called, reasonOf(err))
+	}
+	return data, nil
+}
+
+// reasonOf is why, without the name of the file, which is said already.
+func reasonOf(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// layoutOf is a cluster section in the words of fixtures.
+func layoutOf(spec *scenarios.ClusterSpec) fixtures.Layout {
+	var l fixtures.Layout
+	for _, n := range spec.Nodes {
+		l.Nodes = append(l.Nodes, fixtures.Node{Name: n.Name.Text, Role: n.Role.Text, Address: n.Address.Text, Address6: n.Address6.Text})
+	}
+	for _, g := range spec.Devices {
+		l.Groups = append(l.Groups, groupOf(g))
+	}
+	for _, a := range spec.Applications {
+		app := fixtures.Application{Name: a.Name.Text, User: a.User.Text, Instance: uint32(number(a.Instance)), Address: a.Address.Text,
+			Node: a.Node.Text, Status: a.Status.Text}
+		if p := a.Opens; p != nil {
+			share, _ := strconv.ParseFloat(strings.TrimSuffix(p.Share.Text, "%"), 64) // checked when the file was read
+			app.Opens = []fixtures.Opening{{Group: p.Group.Text, Names: textsOf(p.Names), Share: share / 100, Lines: p.Lines.Text == "true"}}
+		}
+		l.Applications = append(l.Applications, app)
+	}
+	return l
+}
+
+func groupOf(g *scenarios.DeviceGroup) fixtures.Group {
+	out := fixtures.Group{
+		Name: g.Group.Text, Count: number(g.Count), Model: g.Model.Text, Class: g.Class.Text, Protocol: g.Protocol.Text, Names: textsOf(g.Names),
+		Description: g.Description.Text, Homes: textsOf(g.Homes), Reason: g.Reason.Text, Load: g.Load.Text,
+	}
+	if g.Macs != nil {
+		out.MACs = strings.NewReplacer(":", "", "-", "", ".", "").Replace(g.Macs.From.Text)
+	}
+	if g.Addresses != nil {
+		out.Addresses = g.Addresses.From.Text
+		if strings.Contains(out.Addresses, ":") {
+			out.Addresses, out.Addresses6 = "", out.Addresses
+		}
+	}
+	if l := g.Lines; l != nil {
+		out.Lines = fixtures.Lines{From: l.From.Text, PerDevice: number(l.PerDevice)}
+		if l.Numbers != nil {
+			out.Lines.List = [][]string{textsOf(l.Numbers)}
+		}
+	}
+	if c := g.Status; c != nil {
+		if c.Fixed.Given() {
+			out.Status = []fixtures.Share{{Status: c.Fixed.Text, Weight: 1}}
+		}
+		for _, p := range c.Choice {
+			weight, _ := strconv.ParseFloat(p.Value.Text, 64) // checked when the file was read
+			out.Status = append(out.Status, fixtures.Share{Status: p.Key.Text, Weight: weight})
+		}
+	}
+	return out
+}
+
+// number is a count that was checked when the file was read; 0 when it is not given.
+func number(t scenarios.Text) int {
+	n, _ := strconv.ParseUint(t.Text, 10, 32)
+	return int(n)
+}
+
+func textsOf(list scenarios.Texts) []string {
+	var out []string
+	for _, t := range list {
+		out = append(out, t.Text)
+	}
+	return out
+}
+
+// nodeStates are the changes that put nodes in their states at the start.
+func nodeStates(spec *scenarios.ClusterSpec) []cluster.Change {
+	states := map[string]cluster.NodeState{"down": cluster.Down, "isolated": cluster.Isolated, "broken": cluster.Broken}
+	var out []cluster.Change
+	for _, n := range spec.Nodes {
+		if state, ok := states[strings.ToLower(n.State.Text)]; ok {
+			out = append(out, cluster.SetNodeState{Node: cluster.NodeName(n.Name.Text), State: state})
+		}
+	}
+	return out
+}
+
+// placeOf is where in a cluster section a problem of fixtures stands.
+func placeOf(spec *scenarios.ClusterSpec, p fixtures.Problem) scenarios.Pos {
+	field, rest, _ := strings.Cut(p.Field, ".")
+	field, index, _ := strings.Cut(field, "[")
+	if field == "opens" {
+		field, index, _ = strings.Cut(rest, "[")
+		field = "opens." + field
+	}
+	i, _ := strconv.Atoi(strings.TrimSuffix(index, "]"))
+	nth := func(ts scenarios.Texts) scenarios.Text {
+		if i < len(ts) {
+			return ts[i]
+		}
+		return scenarios.Text{}
+	}
+	first := func(mark scenarios.Mark, texts ...scenarios.Text) scenarios.Pos {
+		for _, t := range texts {
+			if t.Given() {
+				return t.At
+			}
+		}
+		return mark.At
+	}
+	switch {
+	case p.Section == "nodes" && p.Index < len(spec.Nodes):
+		n := spec.Nodes[p.Index]
+		return first(n.Mark, map[string]scenarios.Text{"role": n.Role, "address": n.Address, "address6": n.Address6}[field], n.Name)
+	case p.Section == "groups" && p.Index < len(spec.Devices):
+		g := spec.Devices[p.Index]
+		switch {
+		case field == "macs" && g.Macs != nil:
+			return first(g.Macs.Mark, g.Macs.From)
+		case (field == "addresses" || field == "addresses6") && g.Addresses != nil:
+			return first(g.Addresses.Mark, g.Addresses.From)
+		case field == "lines" && g.Lines != nil:
+			if rest == "perDevice" && g.Lines.PerDevice.Given() {
+				return g.Lines.PerDevice.At
+			}
+			return first(g.Lines.Mark, append(scenarios.Texts{g.Lines.From}, g.Lines.Numbers...)...)
+		case field == "status" && g.Status != nil:
+			return first(g.Status.Mark, g.Status.Fixed)
+		}
+		return first(g.Mark, map[string]scenarios.Text{"count": g.Count, "model": g.Model, "class": g.Class, "protocol": g.Protocol,
+			"names": nth(g.Names), "description": g.Description, "homes": nth(g.Homes), "reason": g.Reason, "load": g.Load}[field], g.Group)
+	case p.Section == "applications" && p.Index < len(spec.Applications):
+		a := spec.Applications[p.Index]
+		if o := a.Opens; o != nil && strings.HasPrefix(field, "opens") {
+			return first(o.Mark, map[string]scenarios.Text{"opens.group": o.Group, "opens.names": nth(o.Names), "opens.share": o.Share}[field])
+		}
+		return first(a.Mark, map[string]scenarios.Text{"user": a.User, "instance": a.Instance, "address": a.Address, "node": a.Node,
+			"status": a.Status}[field], a.Name)
+	}
+	return spec.At
+}
+
+// expandGroup makes the devices of a group that a scenario adds. They have no records until they register.
+func expandGroup(g *scenarios.DeviceGroup, seed uint64) (cluster.AddDevices, error) {
+	group := groupOf(g)
+	if len(group.Homes) == 0 {
+		return cluster.AddDevices{}, errors.New("the group has no homes, with which its devices could register")
+	}
+	l := fixtures.Layout{Groups: []fixtures.Group{group}}
+	for _, h := range group.Homes {
+		if !slices.ContainsFunc(l.Nodes, func(n fixtures.Node) bool { return strings.EqualFold(n.Name, h) }) {
+			l.Nodes = append(l.Nodes, fixtures.Node{Name: h})
+		}
+	}
+	config, err := fixtures.Build(l, fixtures.Spec{Seed: seed, Start: defaultStart})
+	if err != nil {
+		return cluster.AddDevices{}, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return cluster.AddDevices{Devices: config.Devices}, nil
+}
+
+// runnable tells where a scenario asks for what a running simulator cannot do to requests.
+func runnable(prog *scenarios.Program) error {
+	var problems scenarios.Problems
+	for _, at := range prog.Impairs() {
+		problems = append(problems, prog.Problem(at, "impairments cannot be run: this simulator does not change what is sent; risim check --timeline shows them"))
+	}
+	for _, at := range prog.ReadsBodies() {
+		problems = append(problems, prog.Problem(at, "xpath cannot be run: this simulator does not look into the XML of requests"))
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// world is what a scenario that runs may touch of the simulator.
+type world struct{ *Simulator }
+
+// Apply changes the cluster and notes the step in the journal.
+func (w world) Apply(cause scenarios.Cause, changes ...cluster.Change) error {
+	return w.apply(cause, changes)
+}
+
+// Set changes a knob.
+func (w world) Set(_ scenarios.Cause, knob, value string) error { return w.Simulator.Set(knob, value) }
+
+// Impair never comes: see runnable.
+func (w world) Impair(scenarios.Cause, *scenarios.Impairment) {}
+
+// Lift never comes: see runnable.
+func (w world) Lift(scenarios.Cause, string) {}
+
+// Log notes what a step did.
+func (w world) Log(e scenarios.Event) {
+	w.journal.add(Entry{At: w.Now(), Step: &e})
+	if e.Err != nil {
+		w.options.Logger.Warn("a step of the scenario could not be done in full", "step", e.Cause.String(), "skipped", e.Skipped, "error", e.Err)
+	}
+}
+
+// hear tells the scenario of an exchange. A fetch of the contract is none of its requests.
+func (s *Simulator) hear(x *soap.Exchange) {
+	if s.running == nil || x.Contract {
+		return
+	}
+	a := scenarios.Answer{Status: x.HTTPStatus, Request: scenarios.Request{
+		Number: s.heard.Add(1), At: x.Started, Node: string(x.Node), User: x.User,
+	}}
+	if x.Operation != soap.NoOperation {
+		a.Operation = x.Operation.String()
+	}
+	if x.Fault != nil {
+		a.Fault = x.Fault.Name
+	}
+	for _, advice := range x.Advice {
+		a.Advice = append(a.Advice, advice.ID)
+	}
+	s.running.Request(a.Request)
+	s.running.Answered(a)
+}
+
+var _ scenarios.World = world{}

@@ -1,0 +1,122 @@
+package sim_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/risim/risim/sim"
+	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/soap"
+)
+
+// outage is a whole test in fifteen lines: phones move when their node dies.
+const outage = `scenario: outage
+seed: 42
+clock: {start: 2026-04-01T06:00:00Z}
+service:
+  rateLimit: 5/min
+  users: [{name: poller, password: secret, roles: [serviceability]}]
+cluster:
+  nodes: [{name: pub, role: publisher}, {name: sub1}, {name: sub2}]
+  devices: [{group: hq, count: 20, model: Cisco 8845, lines: {from: "4000"}, homes: [sub1, sub2]}]
+timeline:
+  - {id: dies, at: 5m, do: {node.stop: sub1}}
+  - {id: move, after: dies, over: {uniform: [10s, 40s]}, do: {devices.failover: {from: sub1}}}
+  - {requests: {match: {operation: selectCmDevice}, from: 2, to: 2}, do: {service.set: {rateLimit: 1/min}}}
+expect:
+  - {id: moved, after: move, devices: {where: {node: sub2, status: Registered}, count: 20}}
+`
+
+func scenarioFS(text string) fstest.MapFS {
+	return fstest.MapFS{"tests/s.yaml": {Data: []byte(text)}}
+}
+
+func registered(s *sim.Simulator, node string) int {
+	return s.Snapshot().Select(cluster.DeviceQuery{Newest: true, Status: cluster.Registered, Node: node}).Found
+}
+
+func TestScenario_MovesPhonesOnAdvance(t *testing.T) {
+	t.Parallel()
+	play := func() string {
+		ris := sim.ForTest(t, sim.Options{Scenario: "tests/s.yaml", ScenarioFS: scenarioFS(outage), InMemory: true})
+		require.Equal(t, time.Date(2026, 4, 1, 6, 0, 0, 0, time.UTC), ris.Now())
+		require.Equal(t, "poller", ris.User)
+		require.Equal(t, "secret", ris.Password)
+		require.EqualValues(t, 42, ris.Seed())
+		require.Equal(t, 20, registered(ris, "sub1"))
+
+		require.NoError(t, ris.Advance(5*time.Minute))
+		require.Equal(t, 0, registered(ris, "sub2"), "the node is dead, and no phone has moved yet")
+		require.NoError(t, ris.Advance(25*time.Second))
+		some := registered(ris, "sub2")
+		require.Greater(t, some, 0, "each phone has a delay of its own")
+		require.Less(t, some, 20)
+		require.NoError(t, ris.Advance(time.Minute))
+		require.Equal(t, 20, registered(ris, "sub2"))
+		for range 2 {
+			askOnce(t, ris)
+		}
+		return ris.Journal().String()
+	}
+	journal := play()
+	require.Equal(t, journal, play(), "run twice, the same happens")
+	require.Contains(t, journal, "06:05:00.000  step dies  00:05:00  tests/s.yaml:11  node.stop  sub1")
+	require.Contains(t, journal, "SetNodeState sub1 down  by tests/s.yaml:11 dies")
+	require.Contains(t, journal, "by tests/s.yaml:12 move")
+	require.Contains(t, journal, "rateLimit=1/min")
+	require.Contains(t, journal, "step moved  00:05:39.667  tests/s.yaml:15  verdict  pass")
+	require.Less(t, strings.LastIndex(journal, "selectCmDevice  poller"), strings.Index(journal, "rateLimit=1/min"), "the second request, then what it sets off")
+}
+
+// askOnce makes one request.
+func askOnce(t *testing.T, ris *sim.Simulator) {
+	t.Helper()
+	body := `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:soap="http://schemas.cisco.com/ast/soap"><soapenv:Body>` +
+		`<soap:selectCmDevice><soap:StateInfo/><soap:CmSelectionCriteria/></soap:selectCmDevice></soapenv:Body></soapenv:Envelope>`
+	req, err := http.NewRequest(http.MethodPost, ris.URL, strings.NewReader(body))
+	require.NoError(t, err)
+	req.SetBasicAuth(ris.User, ris.Password)
+	resp, err := ris.Client().Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+}
+
+func TestScenario_OptionsGoFirst(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	ris := sim.ForTest(t, sim.Options{Scenario: "tests/s.yaml", ScenarioFS: scenarioFS(outage), InMemory: true, Seed: 7, Start: at,
+		Set: []string{"rateLimit=3"}, Users: []soap.User{{Name: "me", Password: "x"}}})
+	require.EqualValues(t, 7, ris.Seed())
+	require.Equal(t, at, ris.Now())
+	require.Equal(t, "me", ris.User)
+}
+
+// What a running simulator cannot do is refused, with its place, and never passed over.
+func TestScenario_RefusesWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, want string }{
+		"standing":  {"impairments:\n  - {status: 503}\n", "tests/s.yaml:2:5: impairments cannot be run"},
+		"step":      {"timeline:\n  - {at: 1m, do: {impair: {status: 503}}}\n", "tests/s.yaml:2:5: impairments cannot be run"},
+		"xpath":     {"timeline:\n  - {requests: {match: {xpath: //a}, to: 1}, do: {log: x}}\n", "tests/s.yaml:2:32: xpath cannot be run"},
+		"check":     {"timeline:\n  - {at: 1m, do: {check: {requests: {match: {xpath: //a}, count: 0}}}}\n", "xpath cannot be run"},
+		"two":       {"cluster: branch\n", "tests/s.yaml:1:10: the scenario has a cluster, and the options have another one"},
+		"outside":   {"cluster: ../s.yaml\n", `"../s.yaml" is outside of the scenario's folder`},
+		"no folder": {"cluster: ./none.yaml\n", "tests/s.yaml:1:10: cluster file: ./none.yaml cannot be read: file does not exist"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := sim.Options{Scenario: "tests/s.yaml", ScenarioFS: scenarioFS(c.text)}
+			if name == "two" {
+				o.Cluster = "single"
+			}
+			_, err := sim.Start(context.Background(), o)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
