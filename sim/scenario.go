@@ -82,13 +82,32 @@ func (o *Options) program() (*scenarios.Program, error) {
 	}
 	prog, err := scenarios.Load(o.Scenario, data, known)
 	if err != nil {
-		return nil, err
+		return nil, o.withCluster(err, data, known)
 	}
 	file, err := scenarios.Parse(o.Scenario, data)
 	if err != nil || file.Service == nil {
 		return prog, err
 	}
 	return prog, fitService(prog, file.Service)
+}
+
+// withCluster adds to what is wrong with a file what is wrong with its cluster, as far as that part can be understood.
+func (o *Options) withCluster(err error, data []byte, known scenarios.Options) error {
+	prog, problems := scenarios.LoadCluster(o.Scenario, data, known), (scenarios.Problems)(nil)
+	if prog == nil || !errors.As(err, &problems) {
+		return err
+	}
+	settled := o.merged(prog).settled(defaultStart)
+	_, wrong := settled.scenarioCluster(prog, prog.Cluster)
+	if more := (scenarios.Problems)(nil); errors.As(wrong, &more) {
+		problems = slices.Concat(problems, more)
+		if more[0].File == o.Scenario { // and not in the file of the cluster, which comes last
+			slices.SortStableFunc(problems, func(a, b scenarios.Problem) int {
+				return cmp.Or(cmp.Compare(a.At.Line, b.At.Line), cmp.Compare(a.At.Column, b.At.Column))
+			})
+		}
+	}
+	return problems
 }
 
 // fitService tells what is wrong with the service section as a whole.
@@ -179,7 +198,9 @@ func (o *Options) scenarioCluster(prog *scenarios.Program, spec *scenarios.Clust
 	case o.Devices != 0:
 		return nil, wrong(spec.At, "%d devices cannot be had: only a ready cluster can be scaled, not one that a scenario describes", o.Devices)
 	}
-	config, err := fixtures.Build(layoutOf(spec), fixtures.Spec{Seed: o.Seed, Start: o.Start})
+	layout, made := layoutOf(spec), fixtures.Spec{Seed: o.Seed, Start: o.Start}
+	openMatching(&layout, made)
+	config, err := fixtures.Build(layout, made)
 	if list := (fixtures.Problems)(nil); errors.As(err, &list) {
 		var problems scenarios.Problems
 		for _, p := range list {
@@ -335,6 +356,39 @@ func textsOf(list scenarios.Texts) []string {
 		out = append(out, t.Text)
 	}
 	return out
+}
+
+// openMatching puts names of devices in the place of those with a *, among what applications open: the devices that match
+// and that applications can control. A text that matches none stays, for Build to tell.
+func openMatching(l *fixtures.Layout, made fixtures.Spec) {
+	star := func(name string) bool { return strings.Contains(name, "*") }
+	if !slices.ContainsFunc(l.Applications, func(a fixtures.Application) bool {
+		return len(a.Opens) > 0 && slices.ContainsFunc(a.Opens[0].Names, star)
+	}) {
+		return
+	}
+	config, err := fixtures.Build(fixtures.Layout{Nodes: l.Nodes, Groups: l.Groups}, made)
+	if err != nil {
+		return // Build tells again
+	}
+	for _, a := range l.Applications {
+		for i, o := range a.Opens {
+			var names []string
+			for _, name := range o.Names {
+				before := len(names)
+				for k := range config.Devices {
+					d := &config.Devices[k]
+					if star(name) && d.IsCtiControllable && (scenarios.Text{Text: name}).Matches(string(d.Name)) {
+						names = append(names, string(d.Name))
+					}
+				}
+				if len(names) == before {
+					names = append(names, name)
+				}
+			}
+			a.Opens[i].Names = names
+		}
+	}
 }
 
 // nodeStates are the changes that put nodes in their states at the start.

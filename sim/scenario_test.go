@@ -12,6 +12,7 @@ import (
 
 	"github.com/risim/risim/sim"
 	"github.com/risim/risim/sim/cluster"
+	"github.com/risim/risim/sim/scenarios"
 	"github.com/risim/risim/sim/soap"
 )
 
@@ -62,6 +63,9 @@ func TestScenario_MovesPhonesOnAdvance(t *testing.T) {
 		for range 2 {
 			askOnce(t, ris)
 		}
+		verdicts := ris.Finish()
+		require.Len(t, verdicts, 1)
+		require.Equal(t, scenarios.Pass, verdicts[0].Outcome, verdicts[0].String())
 		return ris.Journal().String()
 	}
 	journal := play()
@@ -119,4 +123,23 @@ func TestScenario_RefusesWhatItCannotDo(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 		})
 	}
+}
+
+// A * in what an application opens stands for the devices that it can control.
+func TestScenario_OpensByWildcard(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{InMemory: true, Scenario: "tests/s.yaml", ScenarioFS: scenarioFS(`cluster:
+  nodes: [{name: pub}, {name: sub, state: down}]
+  devices:
+    - {group: a, names: [SEP0000000000A1, SEP0000000000A2], model: Cisco 8845}
+    - {group: b, names: [SEP0000000000B1], model: Cisco 8845}
+  applications: [{name: app, node: pub, opens: {names: [SEP*A*]}}]
+`)})
+	apps := ris.Snapshot().Applications()
+	require.Len(t, apps, 1)
+	require.Len(t, apps[0].Devices, 2)
+	require.EqualValues(t, "SEP0000000000A1", apps[0].Devices[0].Name)
+	require.EqualValues(t, "SEP0000000000A2", apps[0].Devices[1].Name)
+	require.Equal(t, cluster.Down, ris.Snapshot().Nodes()[1].State)
+	require.Nil(t, sim.ForTest(t, sim.Options{InMemory: true}).Finish(), "there is no scenario")
 }

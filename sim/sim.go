@@ -352,5 +352,14 @@ func (s *Simulator) Set(knob, value string) error {
 	return s.service.SetSettings(set)
 }
 
+// Finish ends the scenario and tells what became of its expectations, in the order of the file; nil without
+// Options.Scenario. What has not become decidable is Inconclusive. The service goes on.
+func (s *Simulator) Finish() []scenarios.Verdict {
+	if s.running == nil {
+		return nil
+	}
+	return s.running.Finish()
+}
+
 // Journal is what happened, oldest first: the last requests and changes, as many as Options.JournalSize.
 func (s *Simulator) Journal() Journal { return s.journal.entries() }

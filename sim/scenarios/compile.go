@@ -180,6 +180,27 @@ func Load(name string, data []byte, o Options) (*Program, error) {
 	return prog, nil
 }
 
+// LoadCluster is Load for the cluster section alone, for telling what is wrong with that as well when Load has found problems
+// elsewhere. It is nil when there is no such section, or when Load has told of problems in it already.
+func LoadCluster(name string, data []byte, o Options) *Program {
+	p := &problems{file: name}
+	f := parse(p, data)
+	if f == nil || f.Cluster == nil {
+		return nil
+	}
+	for _, one := range p.list {
+		if one.At.Line >= f.Cluster.At.Line && one.At.Line <= max(f.Cluster.At.Line, f.Cluster.Line) {
+			return nil
+		}
+	}
+	only := problems{file: name, lines: p.lines}
+	prog := compile(&only, &File{Cluster: f.Cluster, name: name, lines: p.lines}, o)
+	if len(only.list) > 0 {
+		return nil
+	}
+	return prog
+}
+
 func compile(p *problems, f *File, o Options) *Program {
 	c := &compiler{problems: p, Options: o, file: f, ids: map[string]*step{}, keys: map[string]int{}}
 	prog := &Program{Name: f.Scenario.Text, Summary: f.Summary.Text, Seed: 1, file: f, Cluster: f.Cluster}

@@ -24,6 +24,9 @@ func (t Text) String() string { return t.Text }
 // Given says that it was written at all.
 func (t Text) Given() bool { return t.At.Line > 0 }
 
+// Matches tells whether the text stands for another: a * for any text, also none, and case does not matter.
+func (t Text) Matches(other string) bool { return wild(fold(t.Text), fold(other)) }
+
 // Texts is one text, or a list of them.
 type Texts []Text
 
