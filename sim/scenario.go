@@ -517,7 +517,8 @@ func (w world) Log(e scenarios.Event) {
 	}
 }
 
-// hear tells the scenario of an exchange. A fetch of the contract is none of its requests.
+// hear tells the scenario of an exchange, when its answer is ready: what a request sets off counts from the next one on. A
+// fetch of the contract is none of its requests.
 func (s *Simulator) hear(x *soap.Exchange) {
 	if s.running == nil || x.Contract {
 		return
