@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/risim/risim/sim/cluster"
 	"github.com/risim/risim/sim/scenarios"
@@ -74,12 +75,12 @@ func (e Entry) String() string {
 	}
 	parts := []string{at, string(x.Node), e.Method}
 	if x.Operation == soap.NoOperation {
-		parts = append(parts, e.Path)
+		parts = append(parts, clip(e.Path, 120))
 	} else {
 		parts = append(parts, x.Operation.String())
 	}
 	if x.User != "" {
-		parts = append(parts, x.User)
+		parts = append(parts, clip(x.User, 80))
 	}
 	if criteria := summary(x.Request); criteria != "" {
 		parts = append(parts, criteria)
@@ -185,6 +186,12 @@ func value(v reflect.Value) string {
 }
 
 func clip(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '·' // one entry is one line, whatever a client sends
+	}, text)
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}

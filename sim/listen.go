@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/risim/risim/sim/cluster"
@@ -137,7 +138,7 @@ func reachable(a netip.Addr, host string) netip.Addr {
 	switch {
 	case !a.IsUnspecified():
 		return a
-	case a.Is6() && host != "":
+	case strings.Contains(host, ":"):
 		return netip.IPv6Loopback()
 	}
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -154,10 +154,10 @@ func (o *Options) settings() (soap.Settings, error) {
 		}
 		errs = append(errs, set.Set(strings.TrimSpace(knob), strings.TrimSpace(value)))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return set, err
+	if err == nil {
+		errs = append(errs, set.Validate())
 	}
-	return set, set.Validate()
+	return set, errors.Join(errs...)
 }
 
 // readyStore makes the cluster of Config, Cluster and Devices.

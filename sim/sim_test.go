@@ -677,3 +677,65 @@ func TestForTest_LogsThroughTheTest(t *testing.T) {
 	tb.end()
 	require.Contains(t, strings.Join(tb.logged, "\n"), "TLS handshake error")
 }
+
+// What an answer says comes from the simulated clock, its Date too: the same run gives the same bytes.
+func TestAnswer_DateIsSimulated(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Config: small()})
+	require.NoError(t, ris.Advance(time.Hour))
+	res, err := ris.Client().Get(ris.URL + "?wsdl")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, "Mon, 02 Mar 2026 09:00:00 GMT", res.Header.Get("Date"))
+}
+
+// H1: HTTP/1.0 over TLS, for clients that name it in ALPN.
+func TestStart_H1_HTTP10OverTLS(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Config: small()})
+	u, err := url.Parse(ris.URL)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(ris.CAPEM()))
+	conn, err := tls.Dial("tcp", u.Host, &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.0"}})
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "GET %s?wsdl HTTP/1.0\r\n\r\n", soap.Path)
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, http.StatusOK, res.StatusCode)
+}
+
+// An address that means every one is announced as one of the kind that was asked for.
+func TestStart_EveryAddressIsAnnouncedAsAsked(t *testing.T) {
+	t.Parallel()
+	for listen, host := range map[string]string{"0.0.0.0:0": "127.0.0.1", ":0": "127.0.0.1", "[::]:0": "::1"} {
+		ris := sim.ForTest(t, sim.Options{Config: small(), Listen: listen})
+		u, err := url.Parse(ris.URL)
+		require.NoError(t, err)
+		require.Equal(t, host, u.Hostname(), listen)
+	}
+}
+
+// One entry of the journal is one line, whatever a client sends.
+func TestJournal_OneLineEach(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Config: small()})
+	ask(t, ris, ris.URL, "selectCmDevice", "Item=A\n08:00:00.000  version 9  StopNode pub\x1b[2J")
+	res, err := ris.Client().Get(strings.Replace(ris.URL, soap.Path, "/a%0ab", 1))
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	text := ris.Journal().String()
+	require.Equal(t, 2, strings.Count(text, "\n"), text)
+	require.NotContains(t, text, "\x1b")
+}
+
+// All problems with the settings are told at once, those of single knobs and those of knobs that do not go together.
+func TestValidate_SettingsTogether(t *testing.T) {
+	t.Parallel()
+	err := sim.Options{Set: []string{"a=b", "rateLimit=99"}}.Validate()
+	require.ErrorContains(t, err, `unknown knob "a"`)
+	require.ErrorContains(t, err, "rateLimit 99 is above 15")
+}

@@ -272,11 +272,11 @@ func newSerial() (*big.Int, error) {
 	return new(big.Int).SetBytes(b[:]), nil
 }
 
-// serverTLS is the configuration of one listener: TLS 1.2 and later, HTTP/1.1 only, as clients of Unified CM see it.
+// serverTLS is the configuration of one listener: TLS 1.2 and later, no HTTP/2, as clients of Unified CM see it.
 func serverTLS(cert tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{cert},
-		NextProtos:   []string{"http/1.1"},
+		NextProtos:   []string{"http/1.1", "http/1.0"},
 	}
 }

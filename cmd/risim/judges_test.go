@@ -89,7 +89,7 @@ func serve(t *testing.T) *server {
 	t.Helper()
 	dir := t.TempDir()
 	binary, ready := filepath.Join(dir, "risim"), filepath.Join(dir, "ready.json")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "go build: %s", out)
 
 	var output bytes.Buffer

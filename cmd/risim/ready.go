@@ -57,9 +57,15 @@ func prepareReadyFile(name string) (*readyFile, error) {
 	}
 	if data, err := os.ReadFile(name); err == nil {
 		var old readyInfo
-		if json.Unmarshal(data, &old) != nil || !alive(old.PID) {
-			os.Remove(name)
+		switch {
+		case json.Unmarshal(data, &old) != nil || old.PID <= 0:
+			f.remove()
+			return nil, hint(fmt.Errorf("the ready file %s is there already, and is not a ready file", name), "--ready-file FILE makes a file")
+		case alive(old.PID):
+			f.remove()
+			return nil, hint(fmt.Errorf("the ready file %s belongs to process %d, which is still running", name, old.PID), "--ready-file FILE names another")
 		}
+		os.Remove(name)
 	}
 	return f, nil
 }
@@ -117,7 +123,7 @@ func infoOf(ris *sim.Simulator) readyInfo {
 }
 
 // printReady says where the service is, and a command that gets an answer from it.
-func printReady(w io.Writer, ris *sim.Simulator) {
+func printReady(w io.Writer, ris *sim.Simulator) error {
 	info := infoOf(ris)
 	var b strings.Builder
 	fmt.Fprintf(&b, "risim is ready: %d devices on %d nodes, profile %s, seed %d\n",
@@ -133,7 +139,8 @@ func printReady(w io.Writer, ris *sim.Simulator) {
 		fmt.Fprintf(&b, "CA file:  %s\n", info.CAFile)
 	}
 	fmt.Fprintf(&b, "\n%s\n\n", curl(info))
-	io.WriteString(w, b.String())
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // tryQuery asks for ten desk phones, in the contract's order and with everything that it requires.

@@ -218,17 +218,25 @@ func (f *serveFlags) serve(stdout, stderr io.Writer) error {
 	defer ready.remove()
 	ris, err := sim.Start(ctx, f.options)
 	if err != nil {
+		if ctx.Err() != nil { // told to stop while it started
+			return nil
+		}
 		return withHint(err)
 	}
 	defer ris.Close()
-	if err := ready.write(ris); err != nil {
-		return err
+	if ctx.Err() != nil { // told to stop while it started: nothing is announced
+		return ris.Close()
 	}
 	if !ris.OnlyLoopback() {
 		say(stderr, "WARNING: other machines can reach this simulator, and whoever knows the password of %q can use it "+
 			"(--listen 127.0.0.1:8443 keeps it to this one)", ris.User)
 	}
-	printReady(stdout, ris)
+	if err := printReady(stdout, ris); err != nil {
+		return errors.Join(fmt.Errorf("saying that the service is ready: %w", err), ris.Close())
+	}
+	if err := ready.write(ris); err != nil { // last: whoever waits for the file finds everything else done
+		return errors.Join(err, ris.Close())
+	}
 
 	<-ctx.Done()
 	restore() // from here on another signal ends the process at once

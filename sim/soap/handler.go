@@ -279,6 +279,7 @@ func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exch
 	}
 	h := w.Header()
 	h.Set("Content-Type", out.contentType)
+	h.Set("Date", s.cfg.Now().UTC().Format(http.TimeFormat)) // of the simulated clock, like everything that an answer says
 	h.Set("Content-Length", strconv.Itoa(len(out.body)))
 	if out.header != "" {
 		h.Set(out.header, out.value)
