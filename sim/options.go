@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,7 +42,7 @@ type Options struct {
 	// Devices is about how many devices the ready cluster has. 0 means as many as it has by itself.
 	Devices int
 
-	// Seed decides all chance: the population and the session ids. 0 means 1: runs repeat unless you ask otherwise.
+	// Seed decides all chance: the population and, with Manual, the session ids. 0 means 1: runs repeat unless you ask otherwise.
 	Seed uint64
 
 	// Start is the simulated time at which the cluster starts. The zero Time means now, and with Manual 2026-03-02
@@ -158,6 +160,17 @@ func (o *Options) settings() (soap.Settings, error) {
 		errs = append(errs, set.Validate())
 	}
 	return set, errors.Join(errs...)
+}
+
+// sessionSeed decides the session ids: by Seed where time is manual, so that runs repeat to the byte. A service that runs
+// by itself draws it, for whoever knows the seed could guess the cookie of a user who has logged in.
+func (o *Options) sessionSeed() uint64 {
+	if o.Manual {
+		return o.Seed
+	}
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // readyStore makes the cluster of Config, Cluster and Devices.

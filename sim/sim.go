@@ -118,7 +118,7 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 		WSDL:     wsdl.WithAddress,
 		Now:      s.Now,
 		Wait:     func(ctx context.Context, d time.Duration) error { return s.clock.Wait(ctx, d) },
-		Seed:     o.Seed,
+		Seed:     o.sessionSeed(),
 		Observe:  s.observe,
 		KnownModel: func(number uint32) bool {
 			_, known := fixtures.ModelName(number)

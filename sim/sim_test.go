@@ -739,3 +739,23 @@ func TestValidate_SettingsTogether(t *testing.T) {
 	require.ErrorContains(t, err, `unknown knob "a"`)
 	require.ErrorContains(t, err, "rateLimit 99 is above 15")
 }
+
+// Session ids repeat with manual time only: elsewhere nobody can guess them from the seed.
+func TestSessions_GuessedOnlyWithManualTime_H6(t *testing.T) {
+	t.Parallel()
+	cookie := func(o sim.Options) string {
+		o.Config = small()
+		ris := sim.ForTest(t, o)
+		req, err := http.NewRequest(http.MethodPost, ris.URL, strings.NewReader(
+			`<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><selectCmDevice/></e:Body></e:Envelope>`))
+		require.NoError(t, err)
+		req.SetBasicAuth(ris.User, ris.Password)
+		res, err := ris.Client().Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		return res.Header.Get("Set-Cookie")
+	}
+	require.Equal(t, cookie(sim.Options{}), cookie(sim.Options{}))
+	require.NotEqual(t, cookie(sim.Options{Speed: 1}), cookie(sim.Options{Speed: 1}))
+}

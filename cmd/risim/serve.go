@@ -99,7 +99,7 @@ The ready clusters, of which it takes the first unless you name another:
 			o.Devices = int(n)
 			return err == nil && n > 0
 		})
-	f.checked(flags, "seed", "N", "decide all chance by N: the population and the session ids (default 1)", "a number from 1",
+	f.checked(flags, "seed", "N", "decide all chance by N: the population and, with --manual-clock, the session ids (default 1)", "a number from 1",
 		func(text string) bool {
 			n, err := strconv.ParseUint(text, 10, 64)
 			o.Seed = n

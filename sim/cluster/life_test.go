@@ -113,6 +113,7 @@ application "bad--0" has no status; expected one of Open, Closed, OpenFailed, Un
 
 func TestApply_AllOrNothing(t *testing.T) {
 	w := newWorld(t)
+	w.refuses("change 2 is nil", cluster.Unregister{Device: phone}, nil)
 	w.refuses("device \"nobody\" is not in the cluster\nnode \"nowhere\" is not in the cluster (has pub, sub1, sub2)",
 		cluster.Unregister{Device: phone}, cluster.Unregister{Device: "nobody"}, cluster.SetNodeState{Node: "nowhere"})
 	require.Equal(t, cluster.Registered, w.record(phone, "sub1").Status)

@@ -44,7 +44,11 @@ func (s *Store) Apply(now time.Time, changes ...Change) error {
 	defer s.mu.Unlock()
 	t := begin(s.Snapshot(), now.Unix(), s.history)
 	var c complaints
-	for _, change := range changes {
+	for i, change := range changes {
+		if change == nil {
+			c.add("change %d is nil", i+1)
+			continue
+		}
 		if err := change.apply(t); err != nil {
 			c.add("%w", err)
 		}
