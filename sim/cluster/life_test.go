@@ -542,7 +542,7 @@ func TestSetRecord_Invariants_R7_R8(t *testing.T) {
 	}
 }
 
-// W3: only the asterisk is a wildcard. W6: letters beyond ASCII have cases too. W7: addresses as text. Q8: by address.
+// W3: only the asterisk is a wildcard. W4: for every SelectBy. W6: letters beyond ASCII have cases too. W7: addresses as text. Q8: by address.
 func TestSelect_SpellingsOfItems_W3_W6_W7_Q8(t *testing.T) {
 	s, err := cluster.New(start, cluster.Config{
 		Nodes: []cluster.Node{{Name: "pub", Address: netip.MustParseAddr("10.0.0.1")}},
@@ -550,7 +550,8 @@ func TestSelect_SpellingsOfItems_W3_W6_W7_Q8(t *testing.T) {
 			{Name: "SEP0011", Class: cluster.Phone, Description: "Émile"}, {Name: "ABA", Class: cluster.Phone},
 		},
 		Registrations: []cluster.Registration{
-			{Device: "SEP0011", Node: "pub", Record: cluster.Record{Status: cluster.Registered, IPv6: netip.MustParseAddr("2001:db8::1")}},
+			{Device: "SEP0011", Node: "pub", Record: cluster.Record{Status: cluster.Registered, IPv6: netip.MustParseAddr("2001:db8::1"),
+				IPv4: netip.MustParseAddr("10.9.0.7"), Lines: []cluster.Line{{Number: "1002", Status: cluster.Registered}}}},
 			{Device: "ABA", Node: "pub", Record: cluster.Record{Status: cluster.Registered}},
 		},
 	})
@@ -563,6 +564,7 @@ func TestSelect_SpellingsOfItems_W3_W6_W7_Q8(t *testing.T) {
 		{cluster.ByName, "SEP?011", 0}, {cluster.ByName, "SEP%", 0}, {cluster.ByName, "SEP001_", 0}, {cluster.ByName, "SEP001[1]", 0},
 		{cluster.ByName, "SEP*011", 1}, {cluster.ByName, "S*0*1", 1}, {cluster.ByName, "AB*BA", 0}, {cluster.ByName, "A*A", 1},
 		{cluster.ByDescription, "éMILE", 1}, {cluster.ByDescription, "é*", 1}, {cluster.ByDescription, "emile", 0},
+		{cluster.ByDirNumber, "10*2", 1}, {cluster.ByDirNumber, "*9", 0}, {cluster.ByIPv4, "10.9.*", 1}, {cluster.ByIPv4, "*.8", 0},
 		{cluster.ByIPv6, "2001:0DB8:*", 1}, {cluster.ByIPv6, "2001:DB8:0::1", 1}, {cluster.ByIPv6, "2001:db8:*", 0},
 	} {
 		require.Equal(t, c.want, s.Snapshot().Select(cluster.DeviceQuery{By: c.by, Items: []string{c.item}}).Found, "%s %q", c.by, c.item)
