@@ -203,6 +203,7 @@ func (f *serveFlags) rateKnobs() []string {
 
 // serve runs the simulator until a signal comes.
 func (f *serveFlags) serve(stdout, stderr io.Writer) error {
+	signal.Ignore(syscall.SIGPIPE) // whoever read the log may go away; the service stays
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer restore()
 	if err := f.settle(); err != nil || len(f.problems) > 0 {
