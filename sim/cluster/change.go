@@ -151,22 +151,15 @@ func (c SetRecord) apply(t *tx) error {
 // DropRecord makes a node forget a device.
 type DropRecord struct {
 	Device DeviceName
-	Node   NodeName
+	Node   NodeName // empty: the node of the latest record
 }
 
 func (c DropRecord) apply(t *tx) error {
-	slot, err := t.slot(c.Device)
+	slot, h, err := t.latest(c.Device, c.Node)
 	if err != nil {
 		return err
 	}
-	node, err := t.node(c.Node)
-	if err != nil {
-		return fmt.Errorf("device %q: %w", c.Device, err)
-	}
-	if t.s.chain(slot).on(node) == nil {
-		return fmt.Errorf("device %q has no record on node %q", c.Device, c.Node)
-	}
-	t.set(slot, node, nil)
+	t.set(slot, h.node, nil)
 	return nil
 }
 

@@ -24,6 +24,6 @@
 //     configuration and the same changes give the same answers.
 //
 // The files: device.go and enum.go are the words, query.go the questions and answers; snapshot.go and index.go hold the
-// state, tx.go changes it; change.go and life.go are what can happen; select.go, match.go and cti.go answer, since.go
+// state, tx.go changes it; change.go, life.go and lifecti.go are what can happen; select.go, match.go and cti.go answer, since.go
 // decides on NoChange; reason.go has the tables of status reasons.
 package cluster
