@@ -70,6 +70,7 @@ func (o *Options) program() (*scenarios.Program, error) {
 		Model:    fixtures.ModelNumber,
 		Profiles: soap.Profiles(),
 		Faults:   []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal},
+		Roles:    []string{soap.RoleServiceability},
 		Expand:   expandGroup,
 	}
 	settings, err := soap.Profile("")
@@ -112,21 +113,12 @@ func (o *Options) withCluster(err error, data []byte, known scenarios.Options) e
 
 // fitService tells what is wrong with the service section as a whole.
 func fitService(prog *scenarios.Program, section *scenarios.Service) error {
-	var problems scenarios.Problems
-	for _, u := range prog.Users {
-		if strings.Contains(u.Name.Text, ":") {
-			problems = append(problems, prog.Problem(u.Name.At, "user %q: a name with a colon cannot log in", u.Name.Text))
-		}
-	}
 	whole := Options{Profile: prog.Profile}
 	for _, k := range prog.Knobs {
 		whole.Set = append(whole.Set, k.String())
 	}
 	if _, err := whole.settings(); err != nil {
-		problems = append(problems, prog.Problem(section.At, "service: %v", err))
-	}
-	if len(problems) > 0 {
-		return problems
+		return scenarios.Problems{prog.Problem(section.At, "service: %v", err)}
 	}
 	return nil
 }
@@ -156,11 +148,7 @@ func (o Options) merged(prog *scenarios.Program) Options {
 	o.Set = append(knobs, o.Set...)
 	if len(o.Users) == 0 {
 		for _, u := range prog.Users {
-			user := soap.User{Name: u.Name.Text, Password: u.Password.Text}
-			for _, r := range u.Roles {
-				user.Roles = append(user.Roles, r.Text)
-			}
-			o.Users = append(o.Users, user)
+			o.Users = append(o.Users, soap.User{Name: u.Name.Text, Password: u.Password.Text, Roles: textsOf(u.Roles)})
 		}
 	}
 	return o
@@ -502,6 +490,37 @@ func (w world) Apply(cause scenarios.Cause, changes ...cluster.Change) error {
 
 // Set changes a knob.
 func (w world) Set(_ scenarios.Cause, knob, value string) error { return w.Simulator.Set(knob, value) }
+
+// SetUser changes one user, or adds one.
+func (w world) SetUser(_ scenarios.Cause, u *scenarios.User) error {
+	return w.changeUsers(func(list []soap.User) ([]soap.User, error) {
+		i := slices.IndexFunc(list, func(have soap.User) bool { return have.Name == u.Name.Text })
+		if i < 0 {
+			if !u.Password.Given() {
+				return nil, fmt.Errorf("there is no user %q, and a new one needs a password", u.Name)
+			}
+			i, list = len(list), append(list, soap.User{Name: u.Name.Text})
+		}
+		if u.Password.Given() {
+			list[i].Password = u.Password.Text
+		}
+		if u.Roles != nil {
+			list[i].Roles = textsOf(u.Roles)
+		}
+		return list, nil
+	})
+}
+
+// RemoveUser takes a user out of the table.
+func (w world) RemoveUser(_ scenarios.Cause, name string) error {
+	return w.changeUsers(func(list []soap.User) ([]soap.User, error) {
+		left := slices.DeleteFunc(list, func(u soap.User) bool { return u.Name == name })
+		if len(left) == len(list) {
+			return nil, fmt.Errorf("there is no user %q", name)
+		}
+		return left, nil
+	})
+}
 
 // Impair never comes: see runnable.
 func (w world) Impair(scenarios.Cause, *scenarios.Impairment) {}

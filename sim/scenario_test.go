@@ -81,14 +81,57 @@ func TestScenario_MovesPhonesOnAdvance(t *testing.T) {
 // askOnce makes one request.
 func askOnce(t *testing.T, ris *sim.Simulator) {
 	t.Helper()
+	askAs(t, ris, ris.User, ris.Password)
+}
+
+// askAs makes one request as somebody, and gives the status of HTTP.
+func askAs(t *testing.T, ris *sim.Simulator, user, password string) int {
+	t.Helper()
 	body := `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:soap="http://schemas.cisco.com/ast/soap"><soapenv:Body>` +
 		`<soap:selectCmDevice><soap:StateInfo/><soap:CmSelectionCriteria/></soap:selectCmDevice></soapenv:Body></soapenv:Envelope>`
 	req, err := http.NewRequest(http.MethodPost, ris.URL, strings.NewReader(body))
 	require.NoError(t, err)
-	req.SetBasicAuth(ris.User, ris.Password)
+	req.SetBasicAuth(user, password)
 	resp, err := ris.Client().Do(req)
 	require.NoError(t, err)
 	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// Users change while it runs, for the requests that come then, and what is wrong with that is told and changes nothing.
+func TestScenario_UsersChange(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{InMemory: true, Scenario: "tests/s.yaml", ScenarioFS: scenarioFS(`
+service: {users: [{name: poller, password: 0ld}, {name: guest, password: guest}]}
+timeline:
+  - {at: 1m, do: {user.set: {name: poller, password: n3w}}}
+  - {at: 2m, do: {user.set: {name: auditor, password: aud1t, roles: [AXL]}}}
+  - {at: 3m, do: {user.set: {name: auditor, roles: [AXL, serviceability]}}}
+  - {at: 4m, do: {user.remove: guest}}
+  - {at: 5m, do: {user.remove: auditor}}
+  - {at: 6m, do: {user.remove: poller}}
+`)})
+	for _, step := range []struct {
+		user, password string
+		before, after  int
+	}{
+		{"poller", "n3w", 401, 200}, {"auditor", "aud1t", 401, 403}, {"auditor", "aud1t", 403, 200}, {"guest", "guest", 200, 401},
+		{"auditor", "aud1t", 200, 401}, {"poller", "n3w", 200, 200},
+	} {
+		require.Equal(t, step.before, askAs(t, ris, step.user, step.password), "%s at %s", step.user, ris.Now())
+		require.NoError(t, ris.Advance(time.Minute))
+		require.Equal(t, step.after, askAs(t, ris, step.user, step.password), "%s at %s", step.user, ris.Now())
+	}
+	require.Equal(t, []soap.User{{Name: "poller", Password: "n3w"}}, ris.Users())
+	journal := ris.Journal().String()
+	require.Contains(t, journal, "user.remove  poller, service users: there are no users, so nobody could log in", "the last one stays")
+	for _, secret := range []string{"0ld", "n3w", "aud1t"} {
+		require.NotContains(t, journal, secret)
+	}
+	require.Error(t, ris.SetUsers(nil))
+	require.NoError(t, ris.SetUsers([]soap.User{{Name: "other", Password: "x"}}))
+	require.Equal(t, 401, askAs(t, ris, "poller", "n3w"))
+	require.Equal(t, 200, askAs(t, ris, "other", "x"))
 }
 
 func TestScenario_OptionsGoFirst(t *testing.T) {

@@ -25,7 +25,7 @@ import (
 type Simulator struct {
 	URL      string // of the service; with Options.PerNode the publisher's
 	User     string // who may log in, the first of Options.Users
-	Password string
+	Password string // that user's, at the start
 
 	options   Options // settled
 	store     *cluster.Store
@@ -40,8 +40,9 @@ type Simulator struct {
 	ca        *authority // nil with Options.Plain
 	client    *http.Client
 
-	applying sync.Mutex // held over a change and its entry: the journal's order is the state's
-	setting  sync.Mutex // held while settings are read, changed and put back
+	applying sync.Mutex  // held over a change and its entry: the journal's order is the state's
+	setting  sync.Mutex  // held while settings or users are read, changed and put back
+	users    []soap.User // under setting; replaced, never changed
 
 	cleanups []cleanup
 	closing  sync.Once
@@ -88,7 +89,8 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 	problems := []error{o.check()}
 	prog, scenarioErr := o.program()
 	o = o.merged(prog).settled(now)
-	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: journal{size: o.JournalSize}, program: prog}
+	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: journal{size: o.JournalSize}, program: prog,
+		users: slices.Clone(o.Users)}
 
 	settings, err := o.settings()
 	problems = append(problems, err, scenarioErr)
@@ -350,6 +352,34 @@ func (s *Simulator) Set(knob, value string) error {
 		return err
 	}
 	return s.service.SetSettings(set)
+}
+
+// Users lists who may log in now, with passwords. The caller may change the list.
+func (s *Simulator) Users() []soap.User {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	return slices.Clone(s.users)
+}
+
+// SetUsers says who may log in from the next request on. Sessions go on, whatever has become of the password by which they
+// began, but end with their user (simulator's choice). It fails, and changes nothing, when the list is empty or names
+// somebody wrongly or twice.
+func (s *Simulator) SetUsers(list []soap.User) error {
+	return s.changeUsers(func([]soap.User) ([]soap.User, error) { return slices.Clone(list), nil })
+}
+
+// changeUsers puts another list in force; change may alter the one that it is given.
+func (s *Simulator) changeUsers(change func([]soap.User) ([]soap.User, error)) error {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	list, err := change(slices.Clone(s.users))
+	if err == nil {
+		err = s.service.SetUsers(list)
+	}
+	if err == nil {
+		s.users = list
+	}
+	return err
 }
 
 // Finish ends the scenario and tells what became of its expectations, in the order of the file; nil without

@@ -12,7 +12,7 @@ import (
 	"github.com/risim/risim/sim/cluster"
 )
 
-// act is an action made ready. What it does is in exactly one of: whole, phases, knobs, impair, lift, log and check.
+// act is an action made ready. What it does is in exactly one of: whole, phases, knobs, user, noUser, impair, lift, log and check.
 type act struct {
 	verb   string
 	detail string // for journal and timeline
@@ -23,6 +23,8 @@ type act struct {
 	app    Text                                                // application that must be known
 	adds   *cluster.AddDevices
 	knobs  []Setting
+	user   *User
+	noUser string // name of the user who goes
 	impair *Impairment
 	lift   string
 	log    string
@@ -119,6 +121,13 @@ func (c *compiler) action(s *step, a *Action) {
 			c.add(a.At, "service.set sets nothing")
 		}
 		do.detail = strings.Join(said, ", ")
+	case *User:
+		c.userSet(do, x)
+	case *UserAction:
+		if c.need(&x.Mark, x.Name, do.verb, "name") {
+			c.userNames = append(c.userNames, x.Name)
+		}
+		do.noUser, do.detail = x.Name.Text, x.Name.Text
 	case *Impair:
 		do.impair = c.ails(s, &x.Ails, x.Match)
 		do.detail = x.Ails.summary()
@@ -134,6 +143,19 @@ func (c *compiler) action(s *step, a *Action) {
 		do.check = c.clauses(&x.Mark, "check", &x.Clauses)
 		do.detail = do.check.String()
 	}
+}
+
+// userSet compiles user.set. Details name what it sets, and never a password.
+func (c *compiler) userSet(do *act, u *User) {
+	c.user(u, do.verb)
+	said := keysGiven(u)
+	if len(said) == 1 && u.Name.Given() && !u.broken {
+		c.add(u.At, "user.set sets nothing: neither password nor roles")
+	}
+	if !u.Password.Given() {
+		c.userNames = append(c.userNames, u.Name)
+	}
+	do.user, do.detail = u, fmt.Sprintf("%s: %s", u.Name, strings.Join(said[min(1, len(said)):], ", "))
 }
 
 func (c *compiler) nodeAction(do *act, x *NodeAction) {

@@ -25,6 +25,7 @@ func options() scenarios.Options {
 		Model:    model,
 		Knob:     func(name, value string) error { s := settings; return s.Set(name, value) },
 		Profiles: soap.Profiles(),
+		Roles:    []string{soap.RoleServiceability},
 		Faults:   []string{"rateLimit", "session", "malformed"},
 		Advice:   []string{"poll-after-rate-fault", "state-info-as-cursor", "case-only-match"},
 		Expand: func(g *scenarios.DeviceGroup, _ uint64) (cluster.AddDevices, error) {

@@ -30,6 +30,8 @@ type Options struct {
 	Profiles []string
 	// Faults are the known names of SOAP faults. Nil means that any will do.
 	Faults []string
+	// Roles are the roles that matter. Any other will do, unless it looks like one of these misspelled.
+	Roles []string
 	// Advice are the known ids of advice. Nil means that any will do.
 	Advice []string
 	// Expand makes the devices of a group for devices.add. Nil means that devices.add is refused.
@@ -149,6 +151,8 @@ type compiler struct {
 	keys  map[string]int
 	after []pendingAfter
 	lifts []Text
+
+	userNames []Text // of users that must be there when a step comes
 }
 
 type pendingAfter struct {
@@ -268,12 +272,26 @@ func (c *compiler) service(prog *Program, s *Service) {
 	}
 	names := map[string]bool{}
 	for _, u := range s.Users {
-		c.need(&u.Mark, u.Name, "a user", "name")
+		c.user(u, "a user")
+		c.need(&u.Mark, u.Password, "a user", "password")
 		if names[u.Name.Text] && u.Name.Given() {
 			c.add(u.Name.At, "user %q is given twice", u.Name.Text)
 		}
 		names[u.Name.Text] = true
 		prog.Users = append(prog.Users, *u)
+	}
+}
+
+// user checks what is written of a user.
+func (c *compiler) user(u *User, what string) {
+	c.need(&u.Mark, u.Name, what, "name")
+	if strings.Contains(u.Name.Text, ":") {
+		c.add(u.Name.At, "user %q: a name with a colon cannot log in", u.Name)
+	}
+	for _, r := range u.Roles {
+		if near := cluster.Near(r.Text, c.Roles); near != "" && near != r.Text {
+			c.add(r.At, "unknown role %q; did you mean %q?", r, near)
+		}
 	}
 }
 
@@ -823,6 +841,7 @@ func (c *compiler) link() {
 			c.add(t.At, "%q is no impairment", t.Text)
 		}
 	}
+	c.linkUsers()
 	for _, p := range c.after {
 		seen := 0
 		for s := p.of; s != nil && s.when.kind == afterStep; s = s.when.after {
@@ -840,6 +859,27 @@ func (c *compiler) link() {
 		if n := s.events(); n > MaxEvents {
 			c.add(s.mark.At, "%s comes to %s events, and at most %s are run", s.id, grouped(n), grouped(MaxEvents))
 			return
+		}
+	}
+}
+
+// linkUsers finds names that no user can have when a step needs one. Without users in the file it is not known who there is.
+func (c *compiler) linkUsers() {
+	if c.file.Service == nil || len(c.file.Service.Users) == 0 {
+		return
+	}
+	var known []string
+	for _, u := range c.file.Service.Users {
+		known = append(known, u.Name.Text)
+	}
+	for _, s := range c.steps {
+		if s.do != nil && s.do.user != nil && (s.do.user.Password.Given() || s.do.user.broken) {
+			known = append(known, s.do.user.Name.Text)
+		}
+	}
+	for _, t := range c.userNames {
+		if t.Given() && !slices.Contains(known, t.Text) {
+			c.add(t.At, "unknown user %q; %s", t.Text, didYouMean(t.Text, unique(known)))
 		}
 	}
 }

@@ -84,6 +84,7 @@
 //   - cti.open, .close (reason), .fail (reason), .openDevices, .closeDevices: application, by name or AppId, and node;
 //     cti.open with user, address and instance makes a new connection
 //   - service.set: knobs and their values
+//   - user.set (name, password, roles): a user has another password or other roles, or is new; user.remove: a name
 //   - impair: trouble, as in impairments; lift: its id
 //   - log: a line in the journal; check: something that must be true now, as in expect
 //
@@ -100,6 +101,7 @@
 //	  - {at: 4m, do: {service.set: {rateLimit: 5/min, window: sliding}}}
 //	  - {at: 5m, do: {devices.add: {group: new, class: Phone, names: [SEP0000000000AA], homes: [cucm-sub1]}}}
 //	  - {at: 6m, do: {devices.register: {where: {group: new}}}}
+//	  - {at: 7m, do: {user.set: {name: poller, password: "n3w secret"}}}
 //
 // # Trouble
 //

@@ -23,6 +23,10 @@ type World interface {
 	Apply(cause Cause, changes ...cluster.Change) error
 	// Set gives a knob of the service another value.
 	Set(cause Cause, knob, value string) error
+	// SetUser gives a user another password or other roles, as far as u says them, or lets a new one log in. RemoveUser ends
+	// that for one.
+	SetUser(cause Cause, u *User) error
+	RemoveUser(cause Cause, name string) error
 	// Impair puts an impairment in force, in place of one with the same id; Lift ends one, if there is one.
 	Impair(cause Cause, i *Impairment)
 	Lift(cause Cause, id string)
@@ -330,6 +334,10 @@ func (r *Running) fire(s *step, at time.Duration) {
 				e.Err = err
 			}
 		}
+	case do.user != nil:
+		e.Err = r.world.SetUser(e.Cause, do.user)
+	case do.noUser != "":
+		e.Err = r.world.RemoveUser(e.Cause, do.noUser)
 	case do.impair != nil:
 		r.world.Impair(e.Cause, do.impair)
 		end := time.Duration(-1)

@@ -85,6 +85,14 @@ func (w *world) Set(c scenarios.Cause, knob, value string) error {
 	w.settings = append(w.settings, fmt.Sprintf("%s %s=%s", c, knob, value))
 	return nil
 }
+func (w *world) SetUser(c scenarios.Cause, u *scenarios.User) error {
+	w.settings = append(w.settings, fmt.Sprintf("%s user %s %q %v", c, u.Name, u.Password, u.Roles))
+	return nil
+}
+func (w *world) RemoveUser(c scenarios.Cause, name string) error {
+	w.settings = append(w.settings, fmt.Sprintf("%s no user %s", c, name))
+	return nil
+}
 func (w *world) Impair(_ scenarios.Cause, i *scenarios.Impairment) { w.troubles.Add(i) }
 func (w *world) Lift(_ scenarios.Cause, id string)                 { w.troubles.Remove(id) }
 func (w *world) Log(e scenarios.Event) {
@@ -609,4 +617,17 @@ func TestRun_Churn(t *testing.T) {
 	}
 	require.Greater(t, len(names), 200)
 	require.Equal(t, 302, w.count(cluster.Registered, ""))
+}
+
+// Users change as steps say; what is told of them is never a password.
+func TestRun_Users(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	run(t, w, `
+timeline:
+  - {at: 1m, do: {user.set: {name: poller, password: n3w, roles: [serviceability, AXL]}}}
+  - {at: 2m, do: {user.remove: poller}}
+`)
+	require.Equal(t, []string{`x.yaml:3 timeline[0] user poller "n3w" [serviceability AXL]`, "x.yaml:4 timeline[1] no user poller"}, w.settings)
+	require.Equal(t, "00:01:00  x.yaml:3  user.set  poller: password, roles\n00:02:00  x.yaml:4  user.remove  poller\n", scenarios.FormatTimeline(w.events))
 }

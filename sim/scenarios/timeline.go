@@ -94,6 +94,8 @@ func (w *dry) Apply(_ Cause, changes ...cluster.Change) error {
 	return w.store.Apply(w.now(), changes...)
 }
 func (w *dry) Set(Cause, string, string) error { return nil }
+func (w *dry) SetUser(Cause, *User) error      { return nil }
+func (w *dry) RemoveUser(Cause, string) error  { return nil }
 func (w *dry) Impair(Cause, *Impairment)       {}
 func (w *dry) Lift(Cause, string)              {}
 func (w *dry) Log(e Event) {

@@ -319,6 +319,8 @@ type Action struct {
 	CtiOpenDevices           *CtiAction     `yaml:"cti.openDevices" doc:"An application opens devices."`
 	CtiCloseDevices          *CtiAction     `yaml:"cti.closeDevices" doc:"An application closes devices."`
 	ServiceSet               *Pairs         `yaml:"service.set" doc:"Knobs of the service get other values."`
+	UserSet                  *User          `yaml:"user.set" doc:"A user gets another password or other roles, or is new."`
+	UserRemove               *UserAction    `yaml:"user.remove" doc:"A user can no longer log in."`
 	Impair                   *Impair        `yaml:"impair" doc:"Trouble begins; for says how long it lasts."`
 	Lift                     *Lift          `yaml:"lift" doc:"Trouble ends."`
 	Log                      *LogAction     `yaml:"log" doc:"A line in the journal."`
@@ -363,6 +365,12 @@ type CtiAction struct {
 	User        Text `yaml:"user" doc:"For a new connection: the user."`
 	Address     Text `yaml:"address" doc:"For a new connection: the application's address."`
 	Instance    Text `yaml:"instance" doc:"For a new connection: its number."`
+}
+
+// UserAction names a user.
+type UserAction struct {
+	Mark `noun:"key of a user action"`
+	Name Text `yaml:",scalar" doc:"Name of the user."`
 }
 
 // Impair is trouble that begins with a step.
