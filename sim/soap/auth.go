@@ -111,10 +111,10 @@ func (s *Service) authenticate(x *Exchange, set *Settings) *refusal {
 		case state == sessionLive && user == nil:
 			if user = table.named(owner); user != nil {
 				x.User, x.Login = owner, SessionCookie
-				x.inSession = true
+				x.InSession = true
 			}
 		case state == sessionLive:
-			x.inSession = owner == user.name
+			x.InSession = owner == user.name
 		}
 	}
 	if user == nil {

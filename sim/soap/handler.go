@@ -70,7 +70,7 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 	if x.Request.SOAP12 {
 		out.contentType = soapXML
 	}
-	if set.sessions && !x.inSession {
+	if set.sessions && !x.InSession {
 		out.header, out.value = "Set-Cookie", setCookie(s.sessions.start(x.User, x.Started))
 	}
 	return out, nil
@@ -79,7 +79,7 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 // read takes the body of a request and understands it.
 func (s *Service) read(x *Exchange, set *Settings) (query, *Fault) {
 	body, fault := ReadBody(x.HTTP, int64(set.maxBody))
-	x.RequestBytes = len(body)
+	x.RequestBody, x.RequestBytes = body, len(body)
 	if fault != nil {
 		return query{}, fault
 	}
@@ -272,14 +272,19 @@ func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exch
 	if no != nil {
 		out = no.reply(x, mem)
 	}
-	x.HTTPStatus, x.ResponseBytes = out.status, len(out.body)
+	x.HTTPStatus, x.ResponseBody, x.ResponseBytes = out.status, out.body, len(out.body)
+	x.AnswerType, x.AnswerHeader = out.contentType, [2]string{out.header, out.value}
+	x.Answered = s.cfg.Now()
+	if s.cfg.Elapsed != nil {
+		x.Took = s.cfg.Elapsed() - x.began
+	}
 	// The observer hears of it first, so that whoever has seen an answer finds the exchange in the journal.
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(x)
 	}
 	h := w.Header()
 	h.Set("Content-Type", out.contentType)
-	h.Set("Date", s.cfg.Now().UTC().Format(http.TimeFormat)) // of the simulated clock, like everything that an answer says
+	h.Set("Date", x.Answered.UTC().Format(http.TimeFormat)) // of the simulated clock, like everything that an answer says
 	h.Set("Content-Length", strconv.Itoa(len(out.body)))
 	if out.header != "" {
 		h.Set(out.header, out.value)

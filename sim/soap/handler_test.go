@@ -361,10 +361,20 @@ func TestObserve(t *testing.T) {
 	assert.Nil(t, x.Fault)
 	assert.Equal(t, len(body), x.RequestBytes)
 	assert.Equal(t, rec.Body.Len(), x.ResponseBytes)
+	assert.Equal(t, body, string(x.RequestBody))
+	assert.Equal(t, rec.Body.String(), string(x.ResponseBody))
+	assert.Equal(t, textXML, x.AnswerType)
+	assert.Equal(t, [2]string{"Set-Cookie", rec.Header().Get("Set-Cookie")}, x.AnswerHeader)
+	assert.False(t, x.InSession)
+	assert.Equal(t, start, x.Answered)
+	assert.Zero(t, x.Took, "nothing measures it")
 	assert.Equal(t, []string{AdviceAtLimit, AdviceCaseOnly}, r.adviceIDs())
 
+	ticks := time.Duration(0)
+	r.cfg.Elapsed = func() time.Duration { ticks += time.Second; return ticks }
 	r.do(request("", header{"Authorization", ""}))
 	require.Len(t, r.seen, 2)
+	assert.Equal(t, time.Second, r.last().Took)
 	assert.Equal(t, cluster.NodeName("cucm-pub"), r.last().Node, "the handler of no node is the publisher's")
 }
 

@@ -33,6 +33,9 @@ type Config struct {
 	KnownModel func(number uint32) bool
 	// Seed is of the session ids: the same seed and the same order of log-ins give the same ids.
 	Seed uint64
+	// Elapsed is how much time of the wall has passed since a moment that is always the same, for Exchange.Took. Nil:
+	// nothing is measured.
+	Elapsed func() time.Duration
 	// Observe is called once for every exchange, on its goroutine, when the answer is ready to
 	// be sent. Nil: nobody listens.
 	Observe func(*Exchange)
@@ -98,9 +101,12 @@ func (s *Service) SetUsers(list []User) error {
 // passed (rule H6). It says how many.
 func (s *Service) ExpireSessions(user string) int { return s.sessions.expire(user) }
 
-// Exchange is one request and what became of it. Whoever is given one may keep it.
+// Exchange is one request and what became of it. An observer copies what it wants to keep: when it has returned, the memory of an
+// exchange is used for another one.
 type Exchange struct {
 	Started   time.Time        // simulated time of the request's arrival
+	Answered  time.Time        // simulated time at which the answer was ready
+	Took      time.Duration    // the same time by the wall; 0 without Config.Elapsed
 	Node      cluster.NodeName // that received the request
 	NodeAsked string           // the query's NodeName as sent; empty for all
 	Operation Operation
@@ -110,6 +116,13 @@ type Exchange struct {
 	UserAgent string
 	User      string // as sent with the request, or of its session; not authenticated when HTTPStatus is 401
 	Login     Login
+	InSession bool // the request came in a live session of its user
+
+	// RequestBody is what was read of the request's body, after gzip is undone; ResponseBody is the answer's. AnswerType is the
+	// answer's Content-Type, and AnswerHeader one more header that it has, name and value; empty when it has none.
+	RequestBody, ResponseBody []byte
+	AnswerType                string
+	AnswerHeader              [2]string
 
 	Request  *Request // nil when none could be decoded
 	StateIn  string   // StateInfo of the request
@@ -130,8 +143,8 @@ type Exchange struct {
 	RequestBytes, ResponseBytes int    // of the bodies; a request's is counted after gzip is undone
 	Panic                       string // what went wrong in the simulator itself, with the stack; empty otherwise
 
-	inSession bool // the request came in a live session of its user
-	silent    bool // a node that was asked does not respond
+	began  time.Duration // Config.Elapsed at the arrival
+	silent bool          // a node that was asked does not respond
 }
 
 func (x *Exchange) advise(id string, value ...any) {
@@ -140,7 +153,12 @@ func (x *Exchange) advise(id string, value ...any) {
 
 // begin is what is known of an exchange before anything is read.
 func (s *Service) begin(r *http.Request, node cluster.NodeName) *Exchange {
+	var began time.Duration
+	if s.cfg.Elapsed != nil {
+		began = s.cfg.Elapsed()
+	}
 	return &Exchange{
+		began:     began,
 		Started:   s.cfg.Now(),
 		Node:      node,
 		HTTP:      r,
