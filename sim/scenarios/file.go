@@ -37,6 +37,18 @@ func Parse(name string, data []byte) (*File, error) {
 
 // parse gives what could be read, with the problems in p; nil when nothing could.
 func parse(p *problems, data []byte) *File {
+	root := document(p, data, "the file is empty; a scenario has some of "+list(keysOf(reflect.TypeOf(File{}))))
+	if root == nil {
+		return nil
+	}
+	f := &File{name: p.file, lines: p.lines}
+	r := reader{problems: p}
+	r.value(root, reflect.ValueOf(f).Elem(), "the file", 0)
+	return f
+}
+
+// document reads the one YAML document of a text, with the problems in p; nil when there is none, of which empty tells.
+func document(p *problems, data []byte, empty string) *yaml.Node {
 	if len(data) > MaxSize {
 		p.add(Pos{1, 1}, "the file has %d bytes, and at most %d are read", len(data), MaxSize)
 		return nil
@@ -81,14 +93,11 @@ func parse(p *problems, data []byte) *File {
 		p.add(at, "not YAML: %s%s", message, quoteHint(p.lines, at))
 		return nil
 	}
-	f := &File{name: p.file, lines: p.lines}
 	if len(doc.Content) == 0 || isNull(doc.Content[0]) {
-		p.add(Pos{1, 1}, "the file is empty; a scenario has some of %s", list(keysOf(reflect.TypeOf(File{}))))
+		p.add(Pos{1, 1}, "%s", empty)
 		return nil
 	}
-	r := reader{problems: p}
-	r.value(doc.Content[0], reflect.ValueOf(f).Elem(), "the file", 0)
-	return f
+	return doc.Content[0]
 }
 
 // quoteHint is for who forgot that YAML reads some characters at the beginning of a text as its own: count: >= 3.
@@ -273,6 +282,16 @@ func (r *reader) keys(n *yaml.Node, each func(key, value *yaml.Node) bool) bool 
 		}
 	}
 	return all
+}
+
+// hasKey tells whether a mapping has a key.
+func hasKey(n *yaml.Node, key string) bool {
+	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
 }
 
 // field finds the field for a key, also within structs that are inline.
