@@ -211,9 +211,10 @@ type journal struct {
 	ring []Entry // the entry with number n stands at (n-1) % size
 }
 
-func (j *journal) add(e Entry) {
+// add keeps an entry and gives its number; 0 when none are kept.
+func (j *journal) add(e Entry) (seq uint64) {
 	if j.size <= 0 {
-		return
+		return 0
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -221,9 +222,10 @@ func (j *journal) add(e Entry) {
 	e.Seq = j.seq
 	if len(j.ring) < j.size {
 		j.ring = append(j.ring, e)
-		return
+		return j.seq
 	}
 	j.ring[(j.seq-1)%uint64(j.size)] = e
+	return j.seq
 }
 
 func (j *journal) entries() Journal {

@@ -65,21 +65,9 @@ func (o *Options) program() (*scenarios.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := scenarios.Options{
-		Seed:     o.Seed,
-		Model:    fixtures.ModelNumber,
-		Profiles: soap.Profiles(),
-		Faults:   []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal},
-		Roles:    []string{soap.RoleServiceability},
-		Expand:   expandGroup,
-	}
-	settings, err := soap.Profile("")
+	known, err := o.words()
 	if err != nil {
 		return nil, err
-	}
-	known.Knob = func(name, value string) error { s := settings; return s.Set(name, value) }
-	for _, a := range soap.Advices() {
-		known.Advice = append(known.Advice, a.ID)
 	}
 	prog, err := scenarios.Load(o.Scenario, data, known)
 	if err != nil {
@@ -90,6 +78,27 @@ func (o *Options) program() (*scenarios.Program, error) {
 		return prog, err
 	}
 	return prog, fitService(prog, file.Service)
+}
+
+// words is what the words of a scenario are looked up with.
+func (o *Options) words() (scenarios.Options, error) {
+	known := scenarios.Options{
+		Seed:     o.Seed,
+		Model:    fixtures.ModelNumber,
+		Profiles: soap.Profiles(),
+		Faults:   []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal},
+		Roles:    []string{soap.RoleServiceability},
+		Expand:   expandGroup,
+	}
+	settings, err := soap.Profile("")
+	if err != nil {
+		return known, err
+	}
+	known.Knob = func(name, value string) error { s := settings; return s.Set(name, value) }
+	for _, a := range soap.Advices() {
+		known.Advice = append(known.Advice, a.ID)
+	}
+	return known, nil
 }
 
 // withCluster adds to what is wrong with a file what is wrong with its cluster, as far as that part can be understood.
@@ -529,11 +538,15 @@ func (w world) Impair(scenarios.Cause, *scenarios.Impairment) {}
 func (w world) Lift(scenarios.Cause, string) {}
 
 // Log notes what a step did.
-func (w world) Log(e scenarios.Event) {
-	w.journal.add(Entry{At: w.Now(), Step: &e})
+func (w world) Log(e scenarios.Event) { w.log(e) }
+
+// log notes a step and gives the number of its entry.
+func (w world) log(e scenarios.Event) (seq uint64) {
+	seq = w.journal.add(Entry{At: w.Now(), Step: &e})
 	if e.Err != nil {
 		w.options.Logger.Warn("a step of the scenario could not be done in full", "step", e.Cause.String(), "skipped", e.Skipped, "error", e.Err)
 	}
+	return seq
 }
 
 // hear tells the scenario of an exchange, when its answer is ready: what a request sets off counts from the next one on. A

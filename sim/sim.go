@@ -40,6 +40,7 @@ type Simulator struct {
 	ca        *authority // nil with Options.Plain
 	client    *http.Client
 
+	doing    doing
 	applying sync.Mutex  // held over a change and its entry: the journal's order is the state's
 	setting  sync.Mutex  // held while settings or users are read, changed and put back
 	users    []soap.User // under setting; replaced, never changed
@@ -166,6 +167,7 @@ func (s *Simulator) run(ctx context.Context, plan listenPlan) error {
 		s.running = scenarios.Run(s.program, world{s}, s.clock)
 		s.onClose("scenario", func() error { s.running.Stop(); return nil })
 	}
+	s.onClose("steps", func() error { s.stopPlays(); return nil })
 	server := newServer(s.options.Logger, handlers)
 	s.onClose("service", server.close)
 	for _, e := range s.endpoints {
@@ -322,14 +324,22 @@ func (s *Simulator) Apply(changes ...cluster.Change) error {
 }
 
 func (s *Simulator) apply(cause scenarios.Cause, changes []cluster.Change) error {
+	_, err := s.applyIf(0, cause, changes)
+	return err
+}
+
+// applyIf is apply when the snapshot has a version, or whichever it has if that is 0. It gives the number of the entry.
+func (s *Simulator) applyIf(version uint64, cause scenarios.Cause, changes []cluster.Change) (seq uint64, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	if have := s.store.Snapshot().Version; version != 0 && have != version {
+		return 0, &VersionError{version, have}
+	}
 	now := s.Now()
 	if err := s.store.Apply(now, changes...); err != nil {
-		return err
+		return 0, err
 	}
-	s.journal.add(Entry{At: now, Event: &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes), Cause: cause}})
-	return nil
+	return s.journal.add(Entry{At: now, Event: &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes), Cause: cause}}), nil
 }
 
 // Settings is how the service behaves now.

@@ -62,6 +62,15 @@ func (p *Program) Problem(at Pos, format string, args ...any) Problem {
 	return one.list[0]
 }
 
+// Steps lists the ids of all entries of impairments, timeline and expect, in this order.
+func (p *Program) Steps() []string {
+	out := make([]string, len(p.steps))
+	for i, s := range p.steps {
+		out[i] = s.id
+	}
+	return out
+}
+
 // Impairs tells where the program puts impairments in force: nil for one that never does. A world that has no hand on the
 // wire cannot run the others.
 func (p *Program) Impairs() []Pos {

@@ -53,7 +53,9 @@ func parseStep(p *problems, id string, data []byte) *File {
 	}
 	if st.After.Given() {
 		p.add(st.After.At, "after: there is no other step that this one could come after")
-	} else if !st.When.Given() && !st.Every.Given() && st.Requests == nil {
+	} else if st.Requests != nil {
+		p.add(st.Requests.At, "requests: only a step of a scenario can wait for requests")
+	} else if !st.When.Given() && !st.Every.Given() {
 		st.When = Text{"0s", st.At}
 	}
 	return &File{Timeline: []*Step{st}, name: p.file, lines: p.lines}
