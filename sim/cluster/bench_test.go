@@ -35,7 +35,7 @@ func BenchmarkSelect(b *testing.B) {
 	for _, n := range sizes {
 		store := many(n)
 		s := store.Snapshot()
-		mid := string(s.Select(cluster.DeviceQuery{Limit: n/2 + 1}).Nodes[1].Devices[0].Device.Name)
+		mid := string(s.Select(cluster.DeviceQuery{Limit: n/2 + 1}).Nodes[1].Devices[0].Name())
 		for _, q := range []struct {
 			name string
 			cluster.DeviceQuery

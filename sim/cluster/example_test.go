@@ -33,7 +33,7 @@ func Example() {
 		fmt.Println("newest only:", newest)
 		for _, node := range res.Nodes {
 			for _, d := range node.Devices {
-				fmt.Println(" ", node.Node, d.Device.Name, d.Record.Status, d.Record.Reason)
+				fmt.Println(" ", node.Node, d.Name(), d.Record().Status, d.Record().Reason)
 			}
 		}
 	}

@@ -362,7 +362,7 @@ func TestNoChange_PerNode_N5(t *testing.T) {
 	require.Equal(t, cluster.Ok, res.Nodes[1].Code)
 	require.Empty(t, res.Nodes[1].Devices)
 	require.False(t, res.Nodes[2].NoChange)
-	require.Equal(t, cluster.DeviceName("SEP0022"), res.Nodes[2].Devices[0].Device.Name, "unchanged nodes do not use up the limit")
+	require.Equal(t, cluster.DeviceName("SEP0022"), res.Nodes[2].Devices[0].Name(), "unchanged nodes do not use up the limit")
 }
 
 func TestSelect_CaseOnlyMatchIsTold_W6(t *testing.T) {
@@ -379,7 +379,7 @@ func TestSelect_ItemsOverlap_Q9(t *testing.T) {
 	names := func(by cluster.SelectBy, items ...string) (out []cluster.DeviceName) {
 		for _, n := range w.Snapshot().Select(cluster.DeviceQuery{By: by, Items: items}).Nodes {
 			for _, d := range n.Devices {
-				out = append(out, d.Device.Name)
+				out = append(out, d.Name())
 			}
 		}
 		return out
@@ -389,6 +389,20 @@ func TestSelect_ItemsOverlap_Q9(t *testing.T) {
 	require.Equal(t, []cluster.DeviceName{phone}, names(cluster.ByIPv4, "::ffff:10.1.1.1"))
 	require.Equal(t, []cluster.DeviceName{phone}, names(cluster.ByDirNumber, "1001", "1002"), "once, though both lines match")
 	require.Empty(t, names(cluster.ByDirNumber, "1001-Registered"))
+}
+
+func TestDeviceResult_TwiceNamesADeviceOfSeveralNodes_R1(t *testing.T) {
+	w := newWorld(t)
+	twice := func(q cluster.DeviceQuery) cluster.DeviceName {
+		res := w.Snapshot().Select(q)
+		return res.Twice()
+	}
+	require.Empty(t, twice(cluster.DeviceQuery{}))
+	w.does(cluster.Failover{Device: "SEP0022", To: "pub"})
+	require.Equal(t, cluster.DeviceName("SEP0022"), twice(cluster.DeviceQuery{}))
+	require.Empty(t, twice(cluster.DeviceQuery{Newest: true}))
+	require.Empty(t, twice(cluster.DeviceQuery{Limit: 2}), "the second one was cut off")
+	require.Empty(t, twice(cluster.DeviceQuery{Items: []string{"SEP0011"}}))
 }
 
 // R2 N3: a collated answer of one node changes when another node's record becomes, or stops being, the newest.
@@ -478,7 +492,7 @@ func TestFailover_TwiceInOneSecond_V2(t *testing.T) {
 	w.does(cluster.Failover{Device: phone}, cluster.Failover{Device: phone}, cluster.PartiallyRegister{Device: phone})
 	require.Greater(t, w.record(phone, "sub1").TimeStamp, w.record(phone, "sub2").TimeStamp)
 	res := w.Snapshot().Select(cluster.DeviceQuery{Newest: true, Items: []string{string(phone)}})
-	require.Equal(t, cluster.PartiallyRegistered, res.Nodes[1].Devices[0].Record.Status)
+	require.Equal(t, cluster.PartiallyRegistered, res.Nodes[1].Devices[0].Record().Status)
 }
 
 // V2 R5: which node counts as a home that is up.

@@ -1,5 +1,7 @@
 package cluster
 
+import "strings"
+
 // DeviceQuery is a selectCmDevice or selectCmDeviceExt question. The zero value asks for every record.
 // All filters must hold together (rule Q10).
 type DeviceQuery struct {
@@ -69,10 +71,67 @@ type NodeDevices struct {
 	Devices []DeviceRecord // in name order
 }
 
-// DeviceRecord is a device and one node's record of it.
+// DeviceRecord is a device and one node's record of it, as an answer refers to them: small, cheap to copy, and to be
+// read through a View. In a DeviceResult it stays good as long as anybody keeps it.
 type DeviceRecord struct {
-	Device *Device
-	Record *Record
+	device *Device
+	record *Record
+}
+
+// NewDeviceRecord is a DeviceRecord of a device and a record that are in no snapshot, for answers that are made by hand.
+// Nothing of them is checked.
+func NewDeviceRecord(d Device, r Record) DeviceRecord {
+	d.key = fold(string(d.Name))
+	return DeviceRecord{&d, &r}
+}
+
+// View is room into which DeviceRecords are read one after the other, without allocating for each. The zero value is
+// ready. A View is for one goroutine.
+type View struct {
+	Device Device
+	Record Record
+}
+
+// Read sets v to what r refers to. The texts in v stay good for ever; the slices are written over by the next Read, and
+// must not be changed.
+func (r DeviceRecord) Read(v *View) { v.Device, v.Record = *r.device, *r.record }
+
+// Name is the device's name.
+func (r DeviceRecord) Name() DeviceName { return r.device.Name }
+
+// Device is a copy of the device that r refers to, for those who need not be fast.
+func (r DeviceRecord) Device() *Device {
+	var v View
+	r.Read(&v)
+	return &v.Device
+}
+
+// Record is a copy of the record that r refers to, for those who need not be fast.
+func (r DeviceRecord) Record() *Record {
+	var v View
+	r.Read(&v)
+	return &v.Record
+}
+
+// Twice names a device that the answer has under several nodes, empty when there is none (rule R1).
+func (r *DeviceResult) Twice() DeviceName {
+	for i := range r.Nodes {
+		for j := range i {
+			// Both lists are in name order, so one pass through the two finds what they have in common.
+			a, b := r.Nodes[j].Devices, r.Nodes[i].Devices
+			for len(a) > 0 && len(b) > 0 {
+				switch order := strings.Compare(a[0].device.key, b[0].device.key); {
+				case order == 0:
+					return b[0].Name()
+				case order < 0:
+					a = a[1:]
+				default:
+					b = b[1:]
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // CtiQuery is a selectCtiItem question. The zero value asks for every application connection.

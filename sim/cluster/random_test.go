@@ -270,7 +270,7 @@ func flat(res cluster.DeviceResult) []found {
 	var out []found
 	for _, n := range res.Nodes {
 		for _, d := range n.Devices {
-			out = append(out, found{n.Node, string(d.Device.Name), d.Record.StateID, fmt.Sprint(*d.Record, d.Device.Description)})
+			out = append(out, found{n.Node, string(d.Name()), d.Record().StateID, fmt.Sprint(*d.Record(), d.Device().Description)})
 		}
 	}
 	return out

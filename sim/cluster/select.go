@@ -281,9 +281,9 @@ func (r *DeviceResult) texts(by SelectBy) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, n := range r.Nodes {
 			for _, d := range n.Devices {
-				text := string(d.Device.Name)
+				text := string(d.device.Name)
 				if by == ByDescription {
-					text = d.Device.Description
+					text = d.device.Description
 				}
 				if !yield(text) {
 					return

@@ -139,23 +139,6 @@ func TestAdvice_Q2_AtTheLimit(t *testing.T) {
 	}
 }
 
-// R1: what one answer held is forgotten before the next.
-func TestTwice_R1(t *testing.T) {
-	a, b := &cluster.Device{Name: "A"}, &cluster.Device{Name: "B"}
-	node := func(devices ...*cluster.Device) (n cluster.NodeDevices) {
-		for _, d := range devices {
-			n.Devices = append(n.Devices, cluster.DeviceRecord{Device: d})
-		}
-		return n
-	}
-	var mem scratch
-	for range 2 {
-		assert.Nil(t, mem.twice(&cluster.DeviceResult{Nodes: []cluster.NodeDevices{node(a), node(b)}}))
-		assert.Nil(t, mem.twice(&cluster.DeviceResult{Nodes: []cluster.NodeDevices{node(a, b), node()}}))
-		assert.Same(t, b, mem.twice(&cluster.DeviceResult{Nodes: []cluster.NodeDevices{node(b), node(), node(a, b)}}))
-	}
-}
-
 // N7: a StateInfo that comes back with its own query earns nothing, however often, and after an unrelated change; with
 // another query it is noticed, also when that other query's NoChange gave it back. W6: so is a node named in other case.
 func TestAdvice_StateInfoOfAnotherQuery_N7(t *testing.T) {

@@ -54,6 +54,7 @@ func appendDevices(b []byte, res *cluster.DeviceResult, f form) (out []byte, sta
 	b = strconv.AppendInt(b, int64(res.Found), 10)
 	b = append(b, `</ns1:TotalDevicesFound><ns1:CmNodes`...)
 	marks := make([]cluster.Mark, 0, 16)
+	var v cluster.View
 	if isEmpty(res.Nodes, f, func(n *cluster.NodeDevices) *cluster.NodeAnswer { return &n.NodeAnswer }) {
 		b = append(b, nilTail...)
 	} else {
@@ -68,7 +69,8 @@ func appendDevices(b []byte, res *cluster.DeviceResult, f form) (out []byte, sta
 			}
 			b = append(b, `<ns1:CmDevices>`...)
 			for _, d := range n.Devices {
-				b = appendDevice(b, d.Device, d.Record, f.reasons)
+				d.Read(&v)
+				b = appendDevice(b, &v.Device, &v.Record, f.reasons)
 			}
 			b = append(b, `</ns1:CmDevices></ns1:item>`...)
 		}

@@ -240,7 +240,7 @@ func TestAppendDevices_X3_SaysWhatTheClusterHolds(t *testing.T) {
 		n := &res.Nodes[0]
 		for range rapid.IntRange(1, 3).Draw(t, "devices") {
 			d, r := anyDevice(t)
-			n.Devices = append(n.Devices, cluster.DeviceRecord{Device: d, Record: r})
+			n.Devices = append(n.Devices, cluster.NewDeviceRecord(*d, *r))
 		}
 		res.Found = len(n.Devices)
 		out, state := appendDevices(nil, &res, form{reasons: cluster.FieldReasons})
@@ -259,7 +259,7 @@ func TestAppendDevices_X3_SaysWhatTheClusterHolds(t *testing.T) {
 		require.Equal(t, "="+carried(string(n.Node)), answer.Nodes[0].Name.String())
 		require.Len(t, answer.Nodes[0].Devices, len(n.Devices))
 		for i, got := range answer.Nodes[0].Devices {
-			checkDevice(t, &got, n.Devices[i].Device, n.Devices[i].Record)
+			checkDevice(t, &got, n.Devices[i].Device(), n.Devices[i].Record())
 		}
 	})
 }
@@ -456,13 +456,13 @@ func wideResult(n int) cluster.DeviceResult {
 		Mark: cluster.Mark{Node: "cucm-sub1", Started: 1772348400, StateID: 84, Found: n, Returned: n}}}}}
 	for i := range n {
 		dn := fmt.Sprint(400000 + i)
-		res.Nodes[0].Devices = append(res.Nodes[0].Devices, cluster.DeviceRecord{
-			Device: &cluster.Device{Name: cluster.DeviceName(fmt.Sprintf("SEP0C%010d", i)), Description: "Reception desk, second floor", Class: cluster.Phone, Protocol: cluster.SIP,
+		res.Nodes[0].Devices = append(res.Nodes[0].Devices, cluster.NewDeviceRecord(
+			cluster.Device{Name: cluster.DeviceName(fmt.Sprintf("SEP0C%010d", i)), Description: "Reception desk, second floor", Class: cluster.Phone, Protocol: cluster.SIP,
 				Httpd: cluster.HttpdYes, Attribute: cluster.AttributeUnknown, IsCtiControllable: true, Model: 36224, Product: cluster.Some(1),
 				BoxProduct: cluster.Some(0), PerfMonObject: cluster.Some(2), DChannel: cluster.Some(0), Lines: []string{dn}},
-			Record: &cluster.Record{Status: cluster.Registered, TimeStamp: 1772433400, Attempts: cluster.Some(0), Lines: []cluster.Line{{Number: dn, Status: cluster.Registered}},
+			cluster.Record{Status: cluster.Registered, TimeStamp: 1772433400, Attempts: cluster.Some(0), Lines: []cluster.Line{{Number: dn, Status: cluster.Registered}},
 				IPv4: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), ActiveLoad: "sip8845_65.14-2-1-0001-60", InactiveLoad: "sip8845_65.14-1-1-0001-60", Download: cluster.UnknownDownload},
-		})
+		))
 	}
 	return res
 }

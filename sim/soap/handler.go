@@ -12,8 +12,7 @@ import (
 
 // scratch is memory that exchanges use one after the other.
 type scratch struct {
-	out  []byte
-	seen map[*cluster.Device]struct{}
+	out []byte
 }
 
 // keptScratch is the longest answer whose memory is kept for the next one.
@@ -143,8 +142,8 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 		for i := range res.Nodes {
 			x.note(&res.Nodes[i].NodeAnswer, len(res.Nodes[i].Devices))
 		}
-		if d := mem.twice(&res); d != nil {
-			x.advise(AdviceDuplicates, quoted(string(d.Name)))
+		if name := res.Twice(); name != "" {
+			x.advise(AdviceDuplicates, quoted(string(name)))
 		}
 		mem.out, x.StateOut = appendDevices(mem.out[:0], &res, f)
 	}
@@ -194,32 +193,6 @@ func (x *Exchange) note(a *cluster.NodeAnswer, returned int) {
 	case cluster.InvalidNodeName:
 		x.advise(AdviceUnknownNode, quoted(string(a.Node)))
 	}
-}
-
-// twice finds a device that an answer has under several nodes (rule R1), nil when there is none.
-func (mem *scratch) twice(res *cluster.DeviceResult) *cluster.Device {
-	full := 0
-	for i := range res.Nodes {
-		if len(res.Nodes[i].Devices) > 0 {
-			full++
-		}
-	}
-	if full < 2 {
-		return nil
-	}
-	if mem.seen == nil {
-		mem.seen = map[*cluster.Device]struct{}{}
-	}
-	defer clear(mem.seen)
-	for i := range res.Nodes {
-		for _, d := range res.Nodes[i].Devices {
-			if _, ok := mem.seen[d.Device]; ok {
-				return d.Device
-			}
-			mem.seen[d.Device] = struct{}{}
-		}
-	}
-	return nil
 }
 
 // contract is rule H2.

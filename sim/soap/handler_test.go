@@ -485,8 +485,8 @@ func FuzzService(f *testing.F) {
 func BenchmarkService_OneDevice(b *testing.B) {
 	c := cluster.Config{Nodes: []cluster.Node{{Name: "cucm-pub"}}}
 	for _, d := range wideResult(10_000).Nodes[0].Devices {
-		c.Devices = append(c.Devices, *d.Device)
-		c.Registrations = append(c.Registrations, cluster.Registration{Device: d.Device.Name, Node: "cucm-pub", Record: *d.Record})
+		c.Devices = append(c.Devices, *d.Device())
+		c.Registrations = append(c.Registrations, cluster.Registration{Device: d.Name(), Node: "cucm-pub", Record: *d.Record()})
 	}
 	store, err := cluster.New(start, c)
 	require.NoError(b, err)
