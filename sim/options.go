@@ -32,11 +32,12 @@ type Options struct {
 	// ready cluster.
 	Config *cluster.Config
 
-	// Scenario is the name of a scenario file (see package scenarios): its cluster, its users, and what happens when. What is
-	// set here goes before what it says, but a cluster there can be only one of. "" means that nothing happens by itself.
+	// Scenario names a ready scenario, or the file of one when it has a slash or ends in .yaml or .yml (see package scenarios):
+	// its cluster, its users, and what happens when. What is set here goes before what it says, but a cluster there can be
+	// only one of. "" means that nothing happens by itself.
 	Scenario string
 
-	// ScenarioFS holds Scenario, and files of clusters beside or below it. nil means the machine's files.
+	// ScenarioFS holds the file of Scenario, and files of clusters beside or below it. nil means the machine's files.
 	ScenarioFS fs.FS
 
 	// Devices is about how many devices the ready cluster has. 0 means as many as it has by itself.

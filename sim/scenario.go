@@ -56,10 +56,54 @@ func (o Options) scenario() (*scenarios.Program, *cluster.Store, error) {
 	return prog, store, errors.Join(problems...)
 }
 
-// program reads o.Scenario; nil when there is none.
+// IsScenarioFile tells the name of a scenario's file, which has a slash or ends in .yaml or .yml, from that of a ready one.
+func IsScenarioFile(name string) bool {
+	return strings.ContainsAny(name, `/\`) || strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml")
+}
+
+// Named is o with what a person calls name: the file of a scenario (see IsScenarioFile), else a ready scenario, else a ready
+// cluster. An error names what there is of that, and what was meant when it was nearly right.
+func (o Options) Named(name string) (Options, error) {
+	switch {
+	case IsScenarioFile(name), slices.Contains(fixtures.ScenarioNames(), name):
+		o.Scenario = name
+	case slices.Contains(fixtures.ReadyNames(), name):
+		o.Cluster = name
+	default:
+		return o, unknownName(name, "scenario or cluster")
+	}
+	return o, nil
+}
+
+// unknownName tells what is ready, as something else was asked for.
+func unknownName(name, what string) error {
+	known, ready := fixtures.ScenarioNames(), fixtures.ReadyNames()
+	if slices.Contains(ready, name) {
+		return fmt.Errorf("%q is a ready cluster, and not a %s", name, what)
+	}
+	var near []string
+	for _, names := range [][]string{known, ready} {
+		if n := cluster.Near(name, names); n != "" {
+			near = append(near, strconv.Quote(n))
+		}
+	}
+	if len(near) > 0 {
+		return fmt.Errorf("no ready %s is called %q; did you mean %s?", what, name, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("no ready %s is called %q, and a file's name ends in .yaml or has a slash (scenarios: %s; clusters: %s)",
+		what, name, strings.Join(known, ", "), strings.Join(ready, ", "))
+}
+
+// program reads o.Scenario; nil when there is none. For a ready one, its file takes the place of its name.
 func (o *Options) program() (*scenarios.Program, error) {
-	if o.Scenario == "" {
+	switch {
+	case o.Scenario == "":
 		return nil, nil
+	case IsScenarioFile(o.Scenario):
+	case !slices.Contains(fixtures.ScenarioNames(), o.Scenario):
+		return nil, unknownName(o.Scenario, "scenario")
+	default:
+		o.Scenario, o.ScenarioFS = o.Scenario+".yaml", fixtures.ScenarioFS()
 	}
 	data, err := o.readBeside("")
 	if err != nil {

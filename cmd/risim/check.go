@@ -17,13 +17,14 @@ type told struct{ error }
 func newCheck(stdout, stderr io.Writer) *cobra.Command {
 	timeline := false
 	cmd := &cobra.Command{
-		Use:   "check FILE...",
+		Use:   "check FILE.yaml... | NAME...",
 		Short: "Tell what is wrong with scenario files, without running them",
-		Long: `Check reads scenario files, and tells of everything that is wrong with them and with how they fit
+		Long: `Check reads scenario files, or ready scenarios by name, and tells of everything that is wrong with them and with how they fit
 their clusters: file:line:column: what, and the line below it. With --timeline it prints what the
 scenario does, one event a line, on virtual time and without a service.`,
 		Example: `  risim check outage.yaml
-  risim check --timeline outage.yaml`,
+  risim check --timeline outage.yaml
+  risim check --timeline subscriber-outage          what a ready scenario does`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:

@@ -106,22 +106,23 @@ func (v *checkedValue) String() string { return v.text }
 // Type stands in the help.
 func (v *checkedValue) Type() string { return v.placeholder }
 
-// choose takes what is to run, a file or a name; "" is the first of the ready clusters.
+// choose takes what is to run, a file or a name; "" is the first of the ready clusters. A name that nothing has is told with
+// everything else that is wrong with the flags.
 func (f *simFlags) choose(cmd *cobra.Command, what string) {
-	if !isFile(what) {
-		f.options.Cluster = what
+	if what == "" {
 		return
 	}
-	f.options.Scenario = what
+	o, err := f.options.Named(what)
+	if err != nil {
+		f.problems = append(f.problems, err)
+	}
+	if f.options = o; o.Scenario == "" {
+		return
+	}
 	if !cmd.Flags().Changed("profile") {
 		f.options.Profile = ""
 	}
 	f.usersOfFile = !cmd.Flags().Changed("user") && !cmd.Flags().Changed("password")
-}
-
-// isFile tells the name of a scenario file from that of a ready cluster.
-func isFile(arg string) bool {
-	return strings.ContainsAny(arg, `/\`) || strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml")
 }
 
 // readyClusters lists the ready clusters for the help.
@@ -129,6 +130,15 @@ func readyClusters() string {
 	var b strings.Builder
 	for _, c := range fixtures.ReadyClusters() {
 		fmt.Fprintf(&b, "\n  %-12s%s", c.Name, c.Summary)
+	}
+	return b.String()
+}
+
+// readyScenarios lists the ready scenarios for the help.
+func readyScenarios() string {
+	var b strings.Builder
+	for _, s := range fixtures.ReadyScenarios() {
+		fmt.Fprintf(&b, "\n  %-20s%s", s.Name, s.Summary)
 	}
 	return b.String()
 }

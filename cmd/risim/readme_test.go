@@ -48,6 +48,22 @@ func TestReadme_ReadyClusters(t *testing.T) {
 	}
 }
 
+// The ready scenarios are in README.md and in the help with the sentence that stands in their files.
+func TestReadme_ReadyScenarios(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	help := (&serveFlags{}).command(io.Discard, io.Discard).Long
+	rows := regexp.MustCompile("(?m)^\\| `([a-z]+(?:-[a-z]+)+)` \\| (.*) \\|$").FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, rows, len(fixtures.ReadyScenarios()))
+	for i, s := range fixtures.ReadyScenarios() {
+		require.Equal(t, s.Name, rows[i][1])
+		require.Equal(t, s.Summary, rows[i][2])
+		require.Contains(t, help, s.Name+" ")
+		require.Contains(t, help, " "+s.Summary)
+	}
+}
+
 // The answer that README.md shows, piece by piece, is the one that its first query gets.
 func TestReadme_Answer(t *testing.T) {
 	t.Parallel()

@@ -30,13 +30,17 @@ func (f *serveFlags) command(stdout, stderr io.Writer) *cobra.Command {
 who may log in, and a curl command that works. Another interrupt, while it lets running requests
 finish, ends it at once.
 
-With a FILE it runs a scenario: the file's cluster and users, and what it says that happens. Flags that
-are given go before what the file says.
+With a scenario, a ready one or a FILE, it runs the scenario's cluster and users, and what it says that
+happens. Flags that are given go before what it says.
 
 The ready clusters, of which it takes the first unless you name another:
-` + readyClusters(),
+` + readyClusters() + `
+
+The ready scenarios:
+` + readyScenarios(),
 		Example: `  risim serve
   risim serve --listen :8443 --password s3cret      reachable from other machines
+  risim serve subscriber-outage --speed 10          a ready scenario, ten times as fast
   risim serve outage.yaml                           a scenario; risim check tells what is wrong with one
   risim serve --per-node --devices 20000 --load     a lab: an address for each node, no rate limit
   risim serve --profile cucm-14 --set extWildcard=fault`,

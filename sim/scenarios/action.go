@@ -227,6 +227,21 @@ func (c *compiler) pick(do *act, p *Pick) {
 	}
 }
 
+// picks is which devices an action is about, in words.
+func picks(do *act, p *Pick) []string {
+	var said []string
+	if do.where.src != nil {
+		said = append(said, "where "+do.where.String())
+	}
+	if p.Share.Given() {
+		said = append(said, "share "+p.Share.Text)
+	}
+	if p.Count.Given() {
+		said = append(said, "count "+p.Count.Text)
+	}
+	return said
+}
+
 func (c *compiler) reason(t Text) cluster.Reason {
 	if !t.Given() {
 		return cluster.NoReason
@@ -258,7 +273,8 @@ func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 	do.devices = true
 	c.onlyTakes(do, x.At, x, "where", "share", "count")
 	c.pick(do, &x.Pick)
-	var said []string
+	picked := picks(do, &x.Pick)
+	said := slices.Clone(picked)
 	note := func(key string, t Text) {
 		if t.Given() {
 			said = append(said, key+" "+t.Text)
@@ -363,8 +379,8 @@ func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 		do.phases = once(func(m *moment) cluster.Change { return cluster.Logout{Device: m.device.Name} })
 	case "devices.set":
 		c.devicesSet(do, x)
-		said = keysGiven(x)
-		said = slices.DeleteFunc(said, func(k string) bool { return k == "where" || k == "share" || k == "count" })
+		said = slices.DeleteFunc(keysGiven(x), func(k string) bool { return k == "where" || k == "share" || k == "count" })
+		said = append(picked, said...)
 	case "devices.remove":
 		do.able = anyDevice
 		do.phases = once(func(m *moment) cluster.Change {

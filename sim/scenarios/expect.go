@@ -71,6 +71,12 @@ func (e *expectation) String() string {
 		return ""
 	}
 	said := []string{e.kind}
+	if e.where != nil && e.where.src != nil {
+		said = append(said, "("+e.where.String()+")")
+	}
+	if e.match != nil {
+		said = append(said, "("+saidTexts(e.match.src)+")")
+	}
 	switch {
 	case e.fault != "":
 		said = append(said, "with fault "+e.fault)

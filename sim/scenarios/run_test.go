@@ -236,7 +236,7 @@ timeline:
 		got = append(got, e.String())
 	}
 	require.Equal(t, []string{
-		"00:00:00  x.yaml:5  devices.unregister  3 devices  until 00:01:00",
+		"00:00:00  x.yaml:5  devices.unregister  3 devices  where group hq, until 00:01:00",
 		"00:00:30  x.yaml:4  log  tick",
 		"00:00:30  x.yaml:7  devices.logout  0 devices",
 		"00:00:30  x.yaml:3  log  last but written first",
@@ -492,7 +492,7 @@ func TestChanged(t *testing.T) {
 	r.Changed()
 	w.clock.Advance(time.Minute)
 	require.NoError(t, w.Store.Apply(w.clock.Now(), cluster.Register{Device: "SEP000000000001"}))
-	require.Equal(t, "fail  x.yaml:1  expect[0]  devices 5: 4 devices", r.Verdicts()[0].String())
+	require.Equal(t, "fail  x.yaml:1  expect[0]  devices (status Registered) 5: 4 devices", r.Verdicts()[0].String())
 }
 
 func TestStop(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -266,6 +267,33 @@ type where struct {
 	statuses                                    []cluster.Status
 	downloads                                   []cluster.Download
 	src                                         *Where // nil: not written
+}
+
+// String is what is selected, as written: class Phone, group hq or lab. It is empty for every device.
+func (w *where) String() string {
+	if w.src == nil {
+		return ""
+	}
+	return saidTexts(w.src)
+}
+
+// saidTexts is the keys of a struct of written.go that hold texts, with their values.
+func saidTexts(written any) string {
+	var said []string
+	for _, key := range keysGiven(written) {
+		f, _ := field(reflect.Indirect(reflect.ValueOf(written)), key)
+		switch x := f.Interface().(type) {
+		case Text:
+			said = append(said, key+" "+x.Text)
+		case Texts:
+			text := strings.Join(plain(x[:min(3, len(x))]), " or ")
+			if more := len(x) - 3; more > 0 {
+				text += fmt.Sprintf(" or %d more", more)
+			}
+			said = append(said, key+" "+text)
+		}
+	}
+	return strings.Join(said, ", ")
 }
 
 // configured compares what the configuration knows of a device.
