@@ -90,6 +90,24 @@ func TestDo_DryRunChangesNothing(t *testing.T) {
 	assert.Equal(t, 3, done.Events[0].Devices)
 }
 
+// Some knobs go together only, whatever their order.
+func TestDo_SetsKnobsTogether(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Cluster: "single", InMemory: true})
+	_, err := ris.Do(sim.Step{Text: "service.set: {rateLimit: 100, unbounded: true}"})
+	require.NoError(t, err)
+	limit, err := ris.Settings().Get("rateLimit")
+	require.NoError(t, err)
+	assert.Equal(t, "100", limit)
+
+	done, err := ris.Do(sim.Step{Text: "service.set: {window: sliding, unbounded: false}"})
+	require.NoError(t, err)
+	require.ErrorContains(t, done.Events[0].Err, "rateLimit 100 is above 15")
+	window, err := ris.Settings().Get("window")
+	require.NoError(t, err)
+	assert.Equal(t, "fixed", window, "all or none")
+}
+
 func TestDo_IfVersion(t *testing.T) {
 	t.Parallel()
 	ris := sim.ForTest(t, sim.Options{Cluster: "branch", InMemory: true})

@@ -541,8 +541,8 @@ func (w world) Apply(cause scenarios.Cause, changes ...cluster.Change) error {
 	return w.apply(cause, changes)
 }
 
-// Set changes a knob.
-func (w world) Set(_ scenarios.Cause, knob, value string) error { return w.Simulator.Set(knob, value) }
+// Set changes knobs.
+func (w world) Set(_ scenarios.Cause, knobs []scenarios.Setting) error { return w.SetKnobs(knobs...) }
 
 // SetUser changes one user, or adds one.
 func (w world) SetUser(_ scenarios.Cause, u *scenarios.User) error {

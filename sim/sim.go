@@ -355,10 +355,19 @@ func (s *Simulator) SetSettings(set soap.Settings) error {
 
 // Set changes one knob: see [soap.Settings.Set].
 func (s *Simulator) Set(knob, value string) error {
+	return s.SetKnobs(scenarios.Setting{Knob: knob, Value: value})
+}
+
+// SetKnobs changes several knobs at once, for some go together only. The error tells of all that is wrong; then none is changed.
+func (s *Simulator) SetKnobs(knobs ...scenarios.Setting) error {
 	s.setting.Lock()
 	defer s.setting.Unlock()
 	set := s.service.Settings()
-	if err := set.Set(knob, value); err != nil {
+	var errs []error
+	for _, k := range knobs {
+		errs = append(errs, set.Set(k.Knob, k.Value))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return s.service.SetSettings(set)

@@ -21,8 +21,8 @@ type World interface {
 	Snapshot() *cluster.Snapshot
 	// Apply changes the cluster: all changes or none, and then an error.
 	Apply(cause Cause, changes ...cluster.Change) error
-	// Set gives a knob of the service another value.
-	Set(cause Cause, knob, value string) error
+	// Set gives knobs of the service other values: all of them or, with an error, none, as some go together only.
+	Set(cause Cause, knobs []Setting) error
 	// SetUser gives a user another password or other roles, as far as u says them, or lets a new one log in. RemoveUser ends
 	// that for one.
 	SetUser(cause Cause, u *User) error
@@ -329,11 +329,7 @@ func (r *Running) fire(s *step, at time.Duration) {
 			e.Err = r.world.Apply(e.Cause, do.whole(picked)...)
 		}
 	case do.knobs != nil:
-		for _, k := range do.knobs {
-			if err := r.world.Set(e.Cause, k.Knob, k.Value); err != nil && e.Err == nil {
-				e.Err = err
-			}
-		}
+		e.Err = r.world.Set(e.Cause, do.knobs)
 	case do.user != nil:
 		e.Err = r.world.SetUser(e.Cause, do.user)
 	case do.noUser != "":

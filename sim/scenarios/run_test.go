@@ -81,8 +81,10 @@ func (w *world) Apply(c scenarios.Cause, changes ...cluster.Change) error {
 	return err
 }
 
-func (w *world) Set(c scenarios.Cause, knob, value string) error {
-	w.settings = append(w.settings, fmt.Sprintf("%s %s=%s", c, knob, value))
+func (w *world) Set(c scenarios.Cause, knobs []scenarios.Setting) error {
+	for _, k := range knobs {
+		w.settings = append(w.settings, fmt.Sprintf("%s %s", c, k))
+	}
 	return nil
 }
 func (w *world) SetUser(c scenarios.Cause, u *scenarios.User) error {

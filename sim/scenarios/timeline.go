@@ -93,11 +93,11 @@ func (w *dry) Snapshot() *cluster.Snapshot { return w.store.Snapshot() }
 func (w *dry) Apply(_ Cause, changes ...cluster.Change) error {
 	return w.store.Apply(w.now(), changes...)
 }
-func (w *dry) Set(Cause, string, string) error { return nil }
-func (w *dry) SetUser(Cause, *User) error      { return nil }
-func (w *dry) RemoveUser(Cause, string) error  { return nil }
-func (w *dry) Impair(Cause, *Impairment)       {}
-func (w *dry) Lift(Cause, string)              {}
+func (w *dry) Set(Cause, []Setting) error     { return nil }
+func (w *dry) SetUser(Cause, *User) error     { return nil }
+func (w *dry) RemoveUser(Cause, string) error { return nil }
+func (w *dry) Impair(Cause, *Impairment)      {}
+func (w *dry) Lift(Cause, string)             {}
 func (w *dry) Log(e Event) {
 	if e.Action != "verdict" { // requests are missing, so verdicts mean nothing here
 		w.events = append(w.events, e)
