@@ -204,8 +204,10 @@ func (c RestartRIS) apply(t *tx) error {
 	n := &s.nodes[node]
 	n.records, n.registered, n.apps = 0, 0, nil
 	// Never the same start time twice, also when two restarts fall on one second, nor the same for both (rule N2).
-	n.CtiStarted = max(t.now, n.CtiStarted+1)
-	n.Started = max(t.now, n.Started+1, n.CtiStarted+1)
+	n.used = max(n.used, n.devices.stateID, n.cti.stateID)
+	n.usedStart = max(n.usedStart, n.CtiStarted, n.Started)
+	n.CtiStarted = max(t.now, n.usedStart+1)
+	n.Started = n.CtiStarted + 1
 	n.devices, n.cti = subsystem[deviceChange]{}, subsystem[appChange]{}
 	t.collateAnew()
 	return nil

@@ -24,6 +24,7 @@
 //     configuration and the same changes give the same answers.
 //
 // The files: device.go and enum.go are the words, query.go the questions and answers; snapshot.go and index.go hold the
-// state, tx.go changes it; change.go, life.go and lifecti.go are what can happen; select.go, match.go and cti.go answer, since.go
-// decides on NoChange; reason.go has the tables of status reasons.
+// state, tx.go changes it, state.go gives it as plain values and takes it back; change.go, life.go and lifecti.go are what
+// can happen; select.go, match.go and cti.go answer, since.go decides on NoChange; reason.go has the tables of status
+// reasons.
 package cluster

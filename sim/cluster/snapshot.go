@@ -13,6 +13,8 @@ type Snapshot struct {
 	Version uint64 // rises by one with every Apply; 1 for a new cluster
 	Now     int64  // epoch seconds of the Apply that made it
 
+	history int // changes that each subsystem of a node remembers, at least
+
 	nodes  []nodeView
 	roster *roster
 	pages  []*page // by slot
@@ -30,6 +32,8 @@ type nodeView struct {
 	registered int            // records with Status Registered
 	records    int            // records
 	apps       []*Application // by ID
+	used       uint64         // see NodeInState.Used and UsedStart
+	usedStart  int64
 }
 
 // roster is who exists, in name order. A device's position is its slot. Devices are added and removed rarely; the

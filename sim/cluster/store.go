@@ -27,7 +27,6 @@ const defaultHistory = 65536
 type Store struct {
 	mu      sync.Mutex // held while a change is made
 	present atomic.Pointer[Snapshot]
-	history int
 }
 
 // Snapshot gives the present state.
@@ -42,7 +41,7 @@ type Change interface{ apply(*tx) error }
 func (s *Store) Apply(now time.Time, changes ...Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := begin(s.Snapshot(), now.Unix(), s.history)
+	t := begin(s.Snapshot(), now.Unix())
 	var c complaints
 	for i, change := range changes {
 		if change == nil {
@@ -60,24 +59,22 @@ func (s *Store) Apply(now time.Time, changes ...Change) error {
 	return nil
 }
 
-// New makes a cluster as it stands at start. It reports everything wrong with c together: names that are empty or
-// used twice, nodes and devices that do not exist, records that break an invariant (see Snapshot.Check).
-func New(start time.Time, c Config) (*Store, error) {
+// build makes a store of a state. With exact, StateIds are as the state says; otherwise they begin here.
+func build(st State, exact bool) (*Store, error) {
 	var bad complaints
-	store := &Store{history: c.History}
-	if store.history <= 0 {
-		store.history = defaultHistory
-	}
-	s := &Snapshot{Version: 1, Now: start.Unix(), roster: &roster{}, index: &index{}}
-	s.nodes = newNodes(c.Nodes, s.Now, &bad)
+	s := &Snapshot{Version: st.Version, Now: st.Now, history: st.History, roster: &roster{}, index: &index{}}
+	s.nodes = newNodes(st.Nodes, s.Now, &bad)
 	if len(s.nodes) == 0 {
 		bad.add("a cluster needs at least one node")
 	}
-	t := &tx{s: s, now: s.Now, history: store.history}
+	if s.Version == 0 || s.history <= 0 {
+		bad.add("version %d and a history of %d; expected at least 1 of both", s.Version, s.history)
+	}
+	t := &tx{s: s, now: s.Now}
 
-	devices := make([]*Device, 0, len(c.Devices))
-	for i := range c.Devices {
-		d := c.Devices[i]
+	devices := make([]*Device, 0, len(st.Devices))
+	for i := range st.Devices {
+		d := st.Devices[i]
 		if err := t.checkDevice(&d); err != nil {
 			bad.add("%w", err)
 		}
@@ -92,16 +89,16 @@ func New(start time.Time, c Config) (*Store, error) {
 	s.roster.devices = devices
 	s.pages = make([]*page, (len(devices)+pageSize-1)/pageSize)
 
-	t.placeAll(c.Registrations, &bad)
+	t.placeAll(st.Registrations, exact, &bad)
 	connections := map[string]bool{}
-	for i := range c.Applications {
-		a := &c.Applications[i]
+	for i := range st.Applications {
+		a := st.Applications[i]
 		if key := fold(string(a.Node)) + "/" + a.ID(); connections[key] {
 			bad.add("application %q is on node %q twice", a.ID(), a.Node)
 		} else {
 			connections[key] = true
 		}
-		if err := t.putApplication(c.Applications[i]); err != nil {
+		if err := t.placeApplication(a, exact); err != nil {
 			bad.add("%w", err)
 		}
 	}
@@ -113,11 +110,12 @@ func New(start time.Time, c Config) (*Store, error) {
 		n.devices.forget()
 		n.cti.forget()
 	}
+	store := &Store{}
 	store.present.Store(s)
 	return store, nil
 }
 
-func newNodes(nodes []Node, now int64, bad *complaints) []nodeView {
+func newNodes(nodes []NodeInState, now int64, bad *complaints) []nodeView {
 	var out []nodeView
 	publishers := 0
 	for i, n := range nodes {
@@ -145,7 +143,13 @@ func newNodes(nodes []Node, now int64, bad *complaints) []nodeView {
 		if n.Publisher {
 			publishers++
 		}
-		out = append(out, nodeView{Node: n})
+		v := nodeView{Node: n.Node, state: n.State, used: n.Used, usedStart: n.UsedStart}
+		v.devices.stateID, v.devices.back = n.StateID, n.Back
+		v.cti.stateID, v.cti.back = n.CtiStateID, n.CtiBack
+		if n.State > Broken {
+			bad.add("%s: %d is not a node state", where, n.State)
+		}
+		out = append(out, v)
 	}
 	if publishers > 1 {
 		bad.add("%d nodes are publishers; a cluster has at most one", publishers)

@@ -12,20 +12,19 @@ import (
 // All changes to records go through set, all changes to applications through putApplication and dropApplication;
 // these raise StateIds and write the history that NoChange reads.
 type tx struct {
-	s       *Snapshot
-	now     int64
-	history int
-	owned   map[int]bool // pages that are no longer shared; nil when every page is owned
-	newIdx  bool         // the roster changed: the index cannot be carried on
+	s      *Snapshot
+	now    int64
+	owned  map[int]bool // pages that are no longer shared; nil when every page is owned
+	newIdx bool         // the roster changed: the index cannot be carried on
 }
 
-func begin(base *Snapshot, now int64, history int) *tx {
+func begin(base *Snapshot, now int64) *tx {
 	next := *base
 	next.Version++
 	next.Now = max(base.Now, now)
 	next.nodes = slices.Clone(base.nodes)
 	next.pages = slices.Clone(base.pages)
-	return &tx{s: &next, now: next.Now, history: history, owned: map[int]bool{}}
+	return &tx{s: &next, now: next.Now, owned: map[int]bool{}}
 }
 
 func (t *tx) end() *Snapshot {
@@ -42,6 +41,8 @@ type subsystem[C any] struct {
 	stateID uint64
 	lost    uint64 // changes up to this StateId are no longer in the log
 	log     []logged[C]
+	back    bool  // it was set back: the next StateId lies after all that the node has used
+	undone  []gap // StateIds that were given in what has been undone, in order
 }
 
 type logged[C any] struct {
@@ -49,23 +50,49 @@ type logged[C any] struct {
 	what C
 }
 
-// raise counts a change and remembers it.
-func (u *subsystem[C]) raise(what C, history int) uint64 {
-	u.stateID++
+// gap is the StateIds after one and up to another.
+type gap struct{ after, upTo uint64 }
+
+// raise counts a change and remembers it; used is the node's.
+func (u *subsystem[C]) raise(what C, used uint64, history int) uint64 {
+	u.step(used)
 	if len(u.log) >= 2*history {
 		u.lost = u.log[len(u.log)-history].id
 		u.log = slices.Clone(u.log[len(u.log)-history+1:])
+		u.undone = slices.DeleteFunc(slices.Clone(u.undone), func(g gap) bool { return g.upTo < u.lost })
 	}
 	u.log = append(u.log, logged[C]{u.stateID, what})
 	return u.stateID
 }
 
+// step goes to the next StateId.
+func (u *subsystem[C]) step(used uint64) {
+	if u.back && used > u.stateID {
+		u.undone = append(slices.Clip(u.undone), gap{u.stateID, used})
+		u.stateID = used
+	}
+	u.back = false
+	u.stateID++
+}
+
 func (u *subsystem[C]) forget() { u.lost, u.log = u.stateID, nil }
+
+// setBack says that what followed is undone. What is appended to the log from now on is of another line of snapshots, and
+// must not be written over what readers of the first one see.
+func (u *subsystem[C]) setBack() {
+	u.back = true
+	u.log = slices.Clip(u.log)
+}
 
 // since gives the changes after a StateId; false when they are no longer all known, or it lies in the future.
 func (u *subsystem[C]) since(id uint64) ([]logged[C], bool) {
 	if id < u.lost || id > u.stateID {
 		return nil, false
+	}
+	for _, g := range u.undone {
+		if g.after < id && id <= g.upTo {
+			return nil, false
+		}
 	}
 	i := sort.Search(len(u.log), func(i int) bool { return u.log[i].id > id })
 	return u.log[i:], true
@@ -111,7 +138,7 @@ func (t *tx) set(slot, node int, r *Record) {
 	old := s.chain(slot)
 	was, newest := old.on(node), s.newest(old)
 	device := s.roster.devices[slot]
-	id := n.devices.raise(deviceChange{device, was, was != nil && was == newest, true}, t.history)
+	id := n.devices.raise(deviceChange{device, was, was != nil && was == newest, true}, n.used, s.history)
 
 	var record *held
 	if r != nil {
@@ -139,10 +166,12 @@ func (t *tx) set(slot, node int, r *Record) {
 		return
 	}
 	if then != nil && then.node != node {
-		s.nodes[then.node].devices.raise(deviceChange{device, then, true, false}, t.history)
+		n := &s.nodes[then.node]
+		n.devices.raise(deviceChange{device, then, true, false}, n.used, s.history)
 	}
 	if now != nil && now.node != node {
-		s.nodes[now.node].devices.raise(deviceChange{device, now, false, false}, t.history)
+		n := &s.nodes[now.node]
+		n.devices.raise(deviceChange{device, now, false, false}, n.used, s.history)
 	}
 }
 
@@ -187,7 +216,7 @@ func sameIndexKeys(a, b *held) bool {
 func (t *tx) collateAnew() {
 	for i := range t.s.nodes {
 		n := &t.s.nodes[i]
-		n.devices.stateID++
+		n.devices.step(n.used)
 		n.collated = n.devices.stateID
 	}
 }
@@ -278,9 +307,9 @@ func checkRecord(c *complaints, device DeviceName, node NodeName, r *Record) {
 	}
 }
 
-// placeAll makes the first records of a new cluster, in name order per device so that StateIds do not depend on
-// the order of the configuration.
-func (t *tx) placeAll(registrations []Registration, bad *complaints) {
+// placeAll makes the records of a new cluster. Their StateIds are given in name order of the devices, so that they do not
+// depend on the order of the configuration, unless the registrations say them exactly.
+func (t *tx) placeAll(registrations []Registration, exact bool, bad *complaints) {
 	type place struct {
 		slot, node int
 		r          *Registration
@@ -310,12 +339,16 @@ func (t *tx) placeAll(registrations []Registration, bad *complaints) {
 	chains := make([]held, len(places)) // one allocation for all
 	for i, p := range places {
 		n := &t.s.nodes[p.node]
-		n.devices.stateID++
 		n.records++
 		n.registered += btoi(p.r.Status == Registered)
 		h := &chains[i]
 		*h = held{Record: p.r.Record, node: p.node}
-		h.StateID = n.devices.stateID
+		if !exact {
+			n.devices.stateID++
+			h.StateID = n.devices.stateID
+		} else if h.StateID == 0 || h.StateID > n.devices.stateID {
+			bad.add("registration of %q on %q: StateId %d is not from 1 to the node's %d", p.r.Device, p.r.Node, h.StateID, n.devices.stateID)
+		}
 		if i > 0 && places[i-1].slot == p.slot {
 			if places[i-1].node == p.node {
 				bad.add("registration of %q on %q is given twice", p.r.Device, p.r.Node)
@@ -383,7 +416,7 @@ func (t *tx) putApplication(a Application) error {
 	if known {
 		was = n.apps[i]
 	}
-	id := n.cti.raise(appChange{a.ID(), was}, t.ctiHistory(&a))
+	id := n.cti.raise(appChange{a.ID(), was}, n.used, t.ctiHistory(&a))
 	stamp(&a, was, id)
 	apps := slices.Clone(n.apps)
 	if known {
@@ -395,6 +428,36 @@ func (t *tx) putApplication(a Application) error {
 	return nil
 }
 
+// placeApplication puts a connection into a new cluster; exact says that its StateIds are to stay.
+func (t *tx) placeApplication(a Application, exact bool) error {
+	if !exact {
+		return t.putApplication(a)
+	}
+	node, err := t.node(a.Node)
+	if err != nil {
+		return fmt.Errorf("application %q: %w", a.ID(), err)
+	}
+	n := &t.s.nodes[node]
+	a.Node = n.Name
+	var c complaints
+	checkApplication(&c, &a)
+	within := func(id uint64) {
+		if id == 0 || id > n.cti.stateID {
+			c.add("application %q: StateId %d is not from 1 to node %q's %d", a.ID(), id, n.Name, n.cti.stateID)
+		}
+	}
+	within(a.StateID)
+	for _, d := range a.Devices {
+		within(d.StateID)
+		for _, l := range d.Lines {
+			within(l.StateID)
+		}
+	}
+	i, _ := findApp(n.apps, a.ID())
+	n.apps = slices.Insert(n.apps, i, &a)
+	return c.err()
+}
+
 // ctiHistory bounds the history by what it holds: each entry keeps a whole connection as it was, with all that it had
 // open.
 func (t *tx) ctiHistory(a *Application) int {
@@ -403,7 +466,7 @@ func (t *tx) ctiHistory(a *Application) int {
 	for i := range a.Devices {
 		size += 1 + len(a.Devices[i].Lines)
 	}
-	return min(t.history, max(64, most/size))
+	return min(t.s.history, max(64, most/size))
 }
 
 // stamp gives the changed parts of an application their StateId; parts that are as they were keep theirs.
@@ -448,7 +511,7 @@ func (t *tx) dropApplication(node int, id string) error {
 	if !ok {
 		return fmt.Errorf("application %q is not connected with node %q", id, n.Name)
 	}
-	n.cti.raise(appChange{id, n.apps[i]}, t.ctiHistory(n.apps[i]))
+	n.cti.raise(appChange{id, n.apps[i]}, n.used, t.ctiHistory(n.apps[i]))
 	n.apps = slices.Delete(slices.Clone(n.apps), i, i+1)
 	return nil
 }
