@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -13,10 +12,10 @@ import (
 	"github.com/risim/risim/sim/soap"
 )
 
-// Entry is one thing that happened: a request and its answer, a change of the cluster, or a step of the scenario. Its parts are shared
-// with the journal and must not be changed.
+// Entry is one thing that happened: a request and its answer, a change of the cluster, or a step of the scenario. What a change and a
+// step consist of is shared with the journal and must not be changed.
 type Entry struct {
-	Seq uint64    // counts from 1; the entries before the first one of a Journal were pushed out
+	Seq uint64    // counts from 1, without gaps
 	At  time.Time // simulated time; of a request, its arrival
 
 	// Method and Path are the request's; empty for anything else.
@@ -35,13 +34,32 @@ type Entry struct {
 
 // Event is what one Apply did to the cluster.
 type Event struct {
-	Version uint64 // of the snapshot that it made
-	Changes []cluster.Change
-	Cause   scenarios.Cause // the scenario's step that made them; the zero value: a call of Apply
+	Version uint64           // of the snapshot that it made
+	Changes []cluster.Change // as many as the journal has room for
+	More    int              // changes that were not kept
+	Cause   scenarios.Cause  // the scenario's step that made them; the zero value: a call of Apply
+
+	text string // what describe says of all of them, when the first one was not kept
+}
+
+// String names the first change, with the names in it, and says how many more there are.
+func (e *Event) String() string {
+	if e.text != "" {
+		return e.text
+	}
+	return describe(e.Changes, e.More)
 }
 
 // Journal is what happened, oldest first.
 type Journal []Entry
+
+// Dropped is how many entries were pushed out before the first one. Of no entries it knows nothing and says 0: see [Simulator.JournalStats].
+func (j Journal) Dropped() uint64 {
+	if len(j) == 0 {
+		return 0
+	}
+	return j[0].Seq - 1
+}
 
 // Tail is the last n entries, or all when there are fewer.
 func (j Journal) Tail(n int) Journal { return j[max(0, len(j)-n):] }
@@ -60,7 +78,7 @@ func (j Journal) String() string {
 func (e Entry) String() string {
 	at := e.At.UTC().Format("15:04:05.000")
 	if e.Event != nil {
-		text := fmt.Sprintf("%s  version %d  %s", at, e.Event.Version, describe(e.Event.Changes))
+		text := fmt.Sprintf("%s  version %d  %s", at, e.Event.Version, e.Event)
 		if e.Event.Cause != (scenarios.Cause{}) {
 			text += "  by " + e.Event.Cause.String()
 		}
@@ -143,8 +161,8 @@ func summary(r *soap.Request) string {
 	return b.String()
 }
 
-// describe names the first change, with the names in it, and says how many more there are.
-func describe(changes []cluster.Change) string {
+// describe is a line about changes, of which there are more than those.
+func describe(changes []cluster.Change, more int) string {
 	if len(changes) == 0 {
 		return "nothing"
 	}
@@ -155,7 +173,7 @@ func describe(changes []cluster.Change) string {
 			text += value(v.Field(i))
 		}
 	}
-	if more := len(changes) - 1; more > 0 {
+	if more += len(changes) - 1; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
@@ -196,63 +214,4 @@ func clip(text string, most int) string {
 		return string(runes[:most]) + "…"
 	}
 	return text
-}
-
-// keptRequest is the longest body whose decoded request the journal keeps, so that what clients send cannot fill the
-// memory. A thousand items fit.
-const keptRequest = 64 << 10
-
-// journal is a ring of entries. It is safe for concurrent use; its lock is a leaf.
-type journal struct {
-	size int // none are kept when it is not positive
-
-	mu   sync.Mutex
-	seq  uint64
-	ring []Entry // the entry with number n stands at (n-1) % size
-}
-
-// add keeps an entry and gives its number; 0 when none are kept.
-func (j *journal) add(e Entry) (seq uint64) {
-	if j.size <= 0 {
-		return 0
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.seq++
-	e.Seq = j.seq
-	if len(j.ring) < j.size {
-		j.ring = append(j.ring, e)
-		return j.seq
-	}
-	j.ring[(j.seq-1)%uint64(j.size)] = e
-	return j.seq
-}
-
-func (j *journal) entries() Journal {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := make(Journal, 0, len(j.ring))
-	if len(j.ring) == 0 {
-		return out
-	}
-	oldest := j.seq % uint64(len(j.ring)) // where the next one goes
-	if len(j.ring) < j.size {
-		oldest = 0
-	}
-	out = append(out, j.ring[oldest:]...)
-	return append(out, j.ring[:oldest]...)
-}
-
-// observe notes an exchange. The copy lets go of the HTTP request, which holds on to its connection.
-func (s *Simulator) observe(x *soap.Exchange) {
-	kept := *x
-	kept.HTTP = nil
-	if x.RequestBytes > keptRequest {
-		kept.Request, kept.StateIn, kept.StateOut = nil, "", ""
-	}
-	s.journal.add(Entry{At: x.Started, Method: x.HTTP.Method, Path: x.HTTP.URL.Path, Exchange: &kept})
-	s.hear(x)
-	if x.Panic != "" {
-		s.options.Logger.Error("the service failed on a request", "panic", x.Panic)
-	}
 }

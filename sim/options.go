@@ -87,6 +87,13 @@ type Options struct {
 	// JournalSize is how many entries the journal keeps. 0 means 1,000; a negative one means none.
 	JournalSize int
 
+	// JournalBytes is how much memory they and JournalRaw take at the most. 0 means 16 MiB; less than 64 KiB counts as that.
+	JournalBytes int
+
+	// JournalRaw is of how many exchanges, the newest, the journal keeps what was sent too: headers and the first 20 KiB of each body.
+	// 0 means 100; a negative one means none.
+	JournalRaw int
+
 	// Logger is told what an operator may want to know. nil discards; ForTest logs through the test.
 	Logger *slog.Logger
 }
@@ -113,6 +120,13 @@ func (o Options) settled(now time.Time) Options {
 	}
 	if o.JournalSize == 0 {
 		o.JournalSize = 1000
+	}
+	if o.JournalBytes == 0 {
+		o.JournalBytes = 16 << 20
+	}
+	o.JournalBytes = max(o.JournalBytes, 64<<10)
+	if o.JournalRaw == 0 {
+		o.JournalRaw = 100
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

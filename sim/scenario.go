@@ -586,7 +586,7 @@ func (w world) Log(e scenarios.Event) { w.log(e) }
 
 // log notes a step and gives the number of its entry.
 func (w world) log(e scenarios.Event) (seq uint64) {
-	seq = w.journal.add(Entry{At: w.Now(), Step: &e})
+	seq = w.journal.step(w.Now(), &e)
 	if e.Err != nil {
 		w.options.Logger.Warn("a step of the scenario could not be done in full", "step", e.Cause.String(), "skipped", e.Skipped, "error", e.Err)
 	}

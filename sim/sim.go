@@ -90,7 +90,7 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 	problems := []error{o.check()}
 	prog, scenarioErr := o.program()
 	o = o.merged(prog).settled(now)
-	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: journal{size: o.JournalSize}, program: prog,
+	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: newJournal(&o), program: prog,
 		users: slices.Clone(o.Users)}
 
 	settings, err := o.settings()
@@ -122,6 +122,7 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 		Now:      s.Now,
 		Wait:     func(ctx context.Context, d time.Duration) error { return s.clock.Wait(ctx, d) },
 		Seed:     o.sessionSeed(),
+		Elapsed:  func() time.Duration { return time.Since(now) },
 		Observe:  s.observe,
 		KnownModel: func(number uint32) bool {
 			_, known := fixtures.ModelName(number)
@@ -133,6 +134,7 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 
 // run starts the clock and the listeners. What it started is in the list of cleanups, also when it fails.
 func (s *Simulator) run(ctx context.Context, plan listenPlan) error {
+	s.onClose("journal", s.journal.close)
 	if s.options.Manual {
 		s.virtual = clock.NewVirtual(s.options.Start)
 		s.clock = s.virtual
@@ -339,7 +341,7 @@ func (s *Simulator) applyIf(version uint64, cause scenarios.Cause, changes []clu
 	if err := s.store.Apply(now, changes...); err != nil {
 		return 0, err
 	}
-	return s.journal.add(Entry{At: now, Event: &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes), Cause: cause}}), nil
+	return s.journal.event(now, &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes), Cause: cause}), nil
 }
 
 // Settings is how the service behaves now.
@@ -410,5 +412,5 @@ func (s *Simulator) Finish() []scenarios.Verdict {
 	return s.running.Finish()
 }
 
-// Journal is what happened, oldest first: the last requests and changes, as many as Options.JournalSize.
-func (s *Simulator) Journal() Journal { return s.journal.entries() }
+// Journal is what happened, oldest first: the last requests and changes, as many as Options.JournalSize and JournalBytes leave room for.
+func (s *Simulator) Journal() Journal { return s.journal.entries(0) }

@@ -151,7 +151,7 @@ func (f *simFlags) settle(more ...error) error {
 		o.Users = []soap.User{{Name: f.user, Password: f.password}}
 	}
 	if f.load {
-		o.JournalSize = loadJournal
+		o.JournalSize, o.JournalRaw = loadJournal, -1
 	}
 	o.Set = append(f.rateKnobs(), o.Set...) // a knob that is set by name wins
 	if err := errors.Join(append(f.problems, more...)...); err != nil {
