@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -28,11 +27,11 @@ type readyNode struct {
 	URL  string `json:"url"`
 }
 
-// readyFile is the file of --ready-file. It appears whole, and is there only while the service answers.
+// readyFile is the file of --ready-file. It is there only while the service answers.
 type readyFile struct {
 	name string
-	temp string // beside it; empty once it was renamed or removed
-	data []byte // as written; nil when it was not
+	file *newFile // nil: none is wanted
+	data []byte   // as written; nil when it was not
 }
 
 // prepareReadyFile finds out whether the file can be written before anything is started, and removes the one of a
@@ -42,18 +41,9 @@ func prepareReadyFile(name string) (*readyFile, error) {
 	if name == "" {
 		return f, nil
 	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, hint(fmt.Errorf("the ready file %s is there already, and is not a regular file", name), "--ready-file FILE makes a file")
-	}
-	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // mode 0600: it holds the password
-	if err != nil {
-		return nil, hint(fmt.Errorf("the ready file cannot be made: %w", err),
-			"--ready-file FILE needs a directory that is there and can be written to")
-	}
-	f.temp = temp.Name()
-	if err := temp.Close(); err != nil {
-		f.remove()
-		return nil, fmt.Errorf("the ready file cannot be made: %w", err)
+	var err error
+	if f.file, err = prepareFile("the ready file", "--ready-file", name); err != nil {
+		return nil, err
 	}
 	if data, err := os.ReadFile(name); err == nil {
 		var old readyInfo
@@ -81,7 +71,7 @@ func alive(pid int) bool {
 
 // write puts the file in its place.
 func (f *readyFile) write(ris *sim.Simulator) error {
-	if f.name == "" {
+	if f.file == nil {
 		return nil
 	}
 	data, err := json.MarshalIndent(infoOf(ris), "", "  ")
@@ -89,21 +79,17 @@ func (f *readyFile) write(ris *sim.Simulator) error {
 		return err
 	}
 	data = append(data, '\n')
-	if err := os.WriteFile(f.temp, data, 0o600); err != nil {
-		return fmt.Errorf("writing the ready file: %w", err)
+	if err := f.file.put(data, 0o600); err != nil { // for nobody else: it holds the password
+		return err
 	}
-	if err := os.Rename(f.temp, f.name); err != nil {
-		return fmt.Errorf("writing the ready file: %w", err)
-	}
-	f.temp, f.data = "", data
+	f.data = data
 	return nil
 }
 
 // remove takes away what this process made, and leaves what another put in its place.
 func (f *readyFile) remove() {
-	if f.temp != "" {
-		os.Remove(f.temp)
-		f.temp = ""
+	if f.file != nil {
+		f.file.drop()
 	}
 	if f.data == nil {
 		return
