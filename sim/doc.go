@@ -40,7 +40,7 @@
 //	     |         |----> fixtures --> sim/cluster, sim/soap
 //	     |         |----> sim/scenarios --> sim/cluster, sim/clock
 //	     |         '----> sim/clock, sim/cluster, wsdl
-//	     '------> sim/soap and fixtures, for what options are made of: users, knobs, names
+//	     '------> sim/soap, sim/scenarios and fixtures, for what options are made of, and verdicts: users, knobs, names
 //
 // sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has no clock,
 // goroutine, logger, network or randomness. A package from elsewhere has one address: gorilla/mux is in sim/http.go,

@@ -186,3 +186,39 @@ func TestScenario_OpensByWildcard(t *testing.T) {
 	require.Equal(t, cluster.Down, ris.Snapshot().Nodes()[1].State)
 	require.Nil(t, sim.ForTest(t, sim.Options{InMemory: true}).Finish(), "there is no scenario")
 }
+
+// PlayOut brings a scenario to its end: at once where time stands still, by waiting where it runs.
+func TestPlayOut(t *testing.T) {
+	t.Parallel()
+	text := outage + "  - {id: back, at: 50m, devices: {where: {node: sub1, status: Registered}, count: 0}}\n"
+	for _, tt := range []struct {
+		name string
+		o    sim.Options
+	}{{"manual", sim.Options{Manual: true}}, {"by itself", sim.Options{Speed: 20_000}}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o := tt.o
+			o.Scenario, o.ScenarioFS, o.InMemory = "tests/s.yaml", scenarioFS(text), true
+			ris, err := sim.Start(t.Context(), o)
+			require.NoError(t, err)
+			defer ris.Close()
+			require.Equal(t, o.Manual, ris.Manual())
+			require.Equal(t, "outage", ris.Scenario().Name)
+
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			require.ErrorIs(t, ris.PlayOut(ended), context.Canceled)
+			require.Less(t, ris.Now().Sub(ris.Started()), 50*time.Minute)
+
+			require.NoError(t, ris.PlayOut(t.Context()))
+			require.GreaterOrEqual(t, ris.Now().Sub(ris.Started()), 50*time.Minute)
+			require.NoError(t, ris.PlayOut(t.Context()), "there is nothing more")
+			verdicts := ris.Finish()
+			require.Equal(t, scenarios.Pass, scenarios.Sum(verdicts), "%v", verdicts)
+		})
+	}
+	without := sim.ForTest(t, sim.Options{InMemory: true, Cluster: "single"})
+	require.NoError(t, without.PlayOut(t.Context()))
+	require.Nil(t, without.Scenario())
+	require.Equal(t, without.Started(), without.Now())
+}

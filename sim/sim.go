@@ -403,6 +403,38 @@ func (s *Simulator) changeUsers(change func([]soap.User) ([]soap.User, error)) e
 	return err
 }
 
+// Scenario is the program of Options.Scenario; nil without.
+func (s *Simulator) Scenario() *scenarios.Program { return s.program }
+
+// Manual says that time stands still but for Advance and PlayOut.
+func (s *Simulator) Manual() bool { return s.virtual != nil }
+
+// Started is the simulated time at which the simulator started, from which a scenario counts.
+func (s *Simulator) Started() time.Time { return s.options.Start }
+
+// PlayOut lets the scenario go on until nothing more happens by itself: every step, and every time that an expectation names,
+// has come. With Options.Manual it advances time and takes none; otherwise it waits. It returns early with ctx.Err() when ctx
+// ends. Without Options.Scenario it does nothing.
+func (s *Simulator) PlayOut(ctx context.Context) error {
+	for s.running != nil {
+		next, more := s.running.Next()
+		switch {
+		case !more:
+			return nil
+		case s.virtual == nil:
+			if err := s.clock.Wait(ctx, next.Sub(s.Now())); err != nil {
+				return err
+			}
+			s.running.Changed() // and so does what is due: the clock's own goroutine may be late
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			s.virtual.AdvanceTo(next)
+		}
+	}
+	return nil
+}
+
 // Finish ends the scenario and tells what became of its expectations, in the order of the file; nil without
 // Options.Scenario. What has not become decidable is Inconclusive. The service goes on.
 func (s *Simulator) Finish() []scenarios.Verdict {

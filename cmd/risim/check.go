@@ -10,9 +10,6 @@ import (
 	"github.com/risim/risim/sim"
 )
 
-// told is an error of which everything has been written already.
-type told struct{ error }
-
 // newCheck is `risim check`.
 func newCheck(stdout, stderr io.Writer) *cobra.Command {
 	timeline := false
@@ -54,7 +51,7 @@ scenario does, one event a line, on virtual time and without a service.`,
 				}
 			}
 			if broken > 0 {
-				return told{fmt.Errorf("%d of %d files have problems", broken, len(files))}
+				return ended(2)
 			}
 			return nil
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -30,6 +31,14 @@ func prepareFile(what, flag, name string) (*newFile, error) {
 		return nil, fmt.Errorf("%s cannot be made: %w", what, err)
 	}
 	return f, nil
+}
+
+// clear removes what is in its place.
+func (f *newFile) clear() error {
+	if err := os.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s of a run before cannot be removed: %w", f.what, err)
+	}
+	return nil
 }
 
 // put puts the file in its place, over the one that is there.

@@ -2,13 +2,14 @@
 //
 //	risim serve                 the default cluster, until interrupted; prints a curl command that works
 //	risim serve outage.yaml     a scenario: its cluster, and what happens to it
+//	risim run outage.yaml -- CMD   a command against a fresh simulator, and whether what the scenario expects has come
 //	risim check outage.yaml     what is wrong with a scenario, without running it
 //	risim serve --help          the flags
 //	risim help knobs            everything about the service that can be changed
 //
 // It maps the outside world, which is arguments, signals, files and streams, to [sim.Options] and back. Results go to
-// stdout; messages go to stderr as "risim: ...", lower case, and hints say what to type next. Exit codes: 0 it did what
-// was asked, 2 it could not.
+// stdout; messages go to stderr as "risim: ...", lower case, and hints say what to type next. Exit status: 0 it did what
+// was asked and all is well, 1 what was expected of a run is not so, 2 it could not do it; risim run gives that of its command.
 package main
 
 import (
@@ -24,8 +25,8 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
-// run is the command without its process. No command reads stdin as yet.
-func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+// run is the command without its process.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "risim",
 		Short:         "A simulator of Cisco's RisPort70 service",
@@ -40,18 +41,26 @@ func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(new(serveFlags).command(stdout, stderr), newCheck(stdout, stderr), newVersion(stdout), newHelpKnobs())
+	root.AddCommand(new(serveFlags).command(stdout, stderr), new(runFlags).command(stdin, stdout, stderr), newCheck(stdout, stderr), newVersion(stdout), newHelpKnobs())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "%s --help lists the flags", cmd.CommandPath())
 	})
-	if err := root.Execute(); errors.As(err, new(told)) {
-		return 2
-	} else if err != nil {
+	err := root.Execute()
+	if status := ended(0); errors.As(err, &status) {
+		return int(status)
+	}
+	if err != nil {
 		complain(stderr, err)
 		return 2
 	}
 	return 0
 }
+
+// ended is a status to end with, of which everything has been said already.
+type ended int
+
+// Error is for whoever forgets that.
+func (e ended) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
 // noSuchCommand is told of the words that no command of risim took.
 func noSuchCommand(cmd *cobra.Command, args []string) error {

@@ -37,7 +37,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"await": await, "sigterm": sigterm, "gone": gone, "query": query, "hang": hang, "stopwatch": stopwatch,
+			"await": await, "read": read, "sigterm": sigterm, "gone": gone, "query": query, "hang": hang, "stopwatch": stopwatch,
 		},
 	})
 }
@@ -68,6 +68,16 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("URL", info.URL)
 	ts.Setenv("ADDR", u.Host)
 	ts.Setenv("PID", strconv.Itoa(info.PID))
+}
+
+// read VAR FILE waits until the file has a line, and sets VAR to it.
+func read(ts *testscript.TestScript, _ bool, args []string) {
+	poll(ts, args[1]+" has a line", func() bool {
+		data, err := os.ReadFile(ts.MkAbs(args[1]))
+		line, _, whole := strings.Cut(string(data), "\n")
+		ts.Setenv(args[0], line)
+		return err == nil && whole
+	})
 }
 
 // sigterm PID does what the kill of testscript cannot: it knows INT and KILL only.

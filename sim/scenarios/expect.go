@@ -38,6 +38,21 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s  %s:%d  %s  %s: %s", v.Outcome, v.File, v.Line, v.ID, v.Want, v.Why)
 }
 
+// Sum is what verdicts come to together: Fail when one has failed, else Inconclusive when one is, else Pass; Pass when there
+// are none.
+func Sum(verdicts []Verdict) Outcome {
+	sum := Pass
+	for _, v := range verdicts {
+		switch {
+		case v.Outcome == Fail:
+			return Fail
+		case v.Outcome == Inconclusive:
+			sum = Inconclusive
+		}
+	}
+	return sum
+}
+
 // expectation is an Expectation made ready: what must be true, and in which window of time.
 type expectation struct {
 	// Devices: where and count. Requests: match, fault, status, count. Faults and advice: match, none, some, count.

@@ -190,9 +190,18 @@ func (r *Running) stopLocked() {
 
 // Done says that nothing more will happen by itself.
 func (r *Running) Done() bool {
+	_, more := r.Next()
+	return !more
+}
+
+// Next is when something happens next by itself, and false when nothing more will. It is in the past when the clock is late.
+func (r *Running) Next() (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.queue) == 0
+	if len(r.queue) == 0 {
+		return time.Time{}, false
+	}
+	return r.start.Add(r.queue[0].at), true
 }
 
 // Request tells of a client's request, as it arrives: steps that wait for requests count it, and fire before Request

@@ -633,3 +633,19 @@ timeline:
 	require.Equal(t, []string{`x.yaml:3 timeline[0] user poller "n3w" [serviceability AXL]`, "x.yaml:4 timeline[1] no user poller"}, w.settings)
 	require.Equal(t, "00:01:00  x.yaml:3  user.set  poller: password, roles\n00:02:00  x.yaml:4  user.remove  poller\n", scenarios.FormatTimeline(w.events))
 }
+
+// Verdicts together: one that failed makes all fail, and what is not decided has not passed.
+func TestSum(t *testing.T) {
+	t.Parallel()
+	const p, f, i = scenarios.Pass, scenarios.Fail, scenarios.Inconclusive
+	for _, tt := range []struct {
+		of   []scenarios.Outcome
+		want scenarios.Outcome
+	}{{nil, p}, {[]scenarios.Outcome{p, p}, p}, {[]scenarios.Outcome{p, i, p}, i}, {[]scenarios.Outcome{i, f, p}, f}, {[]scenarios.Outcome{f}, f}} {
+		var verdicts []scenarios.Verdict
+		for _, o := range tt.of {
+			verdicts = append(verdicts, scenarios.Verdict{Outcome: o})
+		}
+		require.Equal(t, tt.want, scenarios.Sum(verdicts), "%v", tt.of)
+	}
+}
