@@ -260,6 +260,21 @@ func (c *compiler) reason(t Text) cluster.Reason {
 	return r
 }
 
+// reasonFits complains of a cause that answers cannot have after an action: there is one table of reasons for Rejected, and
+// another for the rest (rule R8). A plain number always fits.
+func (c *compiler) reasonFits(t Text, r cluster.Reason, verb string) {
+	number := func(s cluster.Status) uint32 {
+		return max(cluster.DocumentedReasons.Number(s, r), cluster.FieldReasons.Number(s, r)) // 1 where a table has it not
+	}
+	gone, rejected := number(cluster.UnRegistered), number(cluster.Rejected)
+	switch {
+	case verb == "devices.reject" && rejected == 1 && gone > 1:
+		c.add(t.At, "reason %s is of devices that are UnRegistered; one that is Rejected cannot have it", r)
+	case verb != "devices.reject" && gone == 1 && rejected > 1:
+		c.add(t.At, "reason %s is of devices that are Rejected (devices.reject); one that is UnRegistered cannot have it", r)
+	}
+}
+
 // fill puts a device's name and first number into a text.
 func fill(text string, d *cluster.Device) string {
 	number := ""
@@ -287,6 +302,7 @@ func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 		return cluster.NodeName(t.Text)
 	}
 	reason := c.reason(x.Reason)
+	c.reasonFits(x.Reason, reason, do.verb)
 	note("reason", x.Reason)
 	away := c.spread(x.Away)
 	if away == nil {
@@ -370,8 +386,11 @@ func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 		if !c.need(&x.Mark, x.User, do.verb, "user") {
 			return
 		}
-		lines := plain(x.Lines)
 		do.phases = once(func(m *moment) cluster.Change {
+			lines := make([]string, len(x.Lines))
+			for i, l := range x.Lines {
+				lines[i] = fill(l.Text, m.device)
+			}
 			return cluster.Login{Device: m.device.Name, User: fill(x.User.Text, m.device), Lines: lines}
 		})
 	case "devices.logout":

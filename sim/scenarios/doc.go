@@ -91,11 +91,12 @@
 // An action is done to the devices that match and to which it can be done: only a device that is registered can
 // unregister. Of these share takes each with that chance, by its own draw, and count that many. Where selects by group, name,
 // class, model, status, node, protocol, number, description, load and download; status, node, load and download are
-// those of the device's latest registration. Each may be a list: any of its values will do.
+// those of the device's latest registration. Each may be a list: any of its values will do. In user, description and the
+// lines of devices.login, {device} and {number} stand for the device's name and its own first number.
 //
 //	timeline:
 //	  - {at: 1m, do: {devices.readdress: {where: {name: SEP*, number: [4001, "40*7"]}, to: 10.99.0.0/16}}}
-//	  - {at: 2m, do: {devices.login: {where: {number: 4002}, user: "em-{number}", lines: [7001]}}}
+//	  - {at: 2m, do: {devices.login: {where: {number: 4002}, user: "em-{number}", lines: ["7{number}"]}}}
 //	  - {at: 3m, do: {firmware.upgrade: {where: {model: Cisco 8845}, share: 25%, load: sip8845.2,
 //	      takes: {p50: 4m, p99: 12m}, outcome: {choice: {Successful: 94, Failed: 6}}}}}
 //	  - {at: 4m, do: {service.set: {rateLimit: 5/min, window: sliding}}}

@@ -107,7 +107,27 @@ func (e *expectation) String() string {
 	if len(e.some) > 0 {
 		said = append(said, "some of each "+strings.Join(e.some, ", "))
 	}
+	switch {
+	case e.mode == within:
+		said = append(said, "within "+brief(e.end))
+	case e.mode == throughout && e.end >= 0:
+		said = append(said, "for "+brief(e.end))
+	case e.mode == throughout && !e.noTime:
+		said = append(said, "from then on")
+	}
 	return strings.Join(said, " ")
+}
+
+// brief writes 5m and 1h30m, as files do.
+func brief(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func (c *compiler) expectation(i int, x *Expectation) {

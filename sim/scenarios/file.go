@@ -100,10 +100,14 @@ func document(p *problems, data []byte, empty string) *yaml.Node {
 	return doc.Content[0]
 }
 
-// quoteHint is for who forgot that YAML reads some characters at the beginning of a text as its own: count: >= 3.
+// quoteHint is for who forgot that YAML reads some characters at the beginning of a text as its own: count: >= 3; and a colon
+// with a space after it anywhere: summary: Before: after.
 func quoteHint(lines []string, at Pos) string {
 	if at.Line > len(lines) {
 		return ""
+	}
+	if line := lines[at.Line-1]; at.Column > 0 && at.Column <= len(line) && strings.HasPrefix(line[at.Column-1:], ": ") {
+		return `; a text that holds ": " needs quotes`
 	}
 	_, value, found := strings.Cut(lines[at.Line-1], ": ")
 	for found {

@@ -494,7 +494,7 @@ func TestChanged(t *testing.T) {
 	r.Changed()
 	w.clock.Advance(time.Minute)
 	require.NoError(t, w.Store.Apply(w.clock.Now(), cluster.Register{Device: "SEP000000000001"}))
-	require.Equal(t, "fail  x.yaml:1  expect[0]  devices (status Registered) 5: 4 devices", r.Verdicts()[0].String())
+	require.Equal(t, "fail  x.yaml:1  expect[0]  devices (status Registered) 5 for 1h: 4 devices", r.Verdicts()[0].String())
 }
 
 func TestStop(t *testing.T) {

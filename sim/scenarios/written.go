@@ -344,7 +344,7 @@ type DevicesAction struct {
 	Without     Texts   `yaml:"without" doc:"The lines that do not register; the last one when left out."`
 	Away        *Spread `yaml:"away" doc:"How long a device is gone; 40s when left out."`
 	User        Text    `yaml:"user" doc:"The user; {device} and {number} are filled in."`
-	Lines       Texts   `yaml:"lines" doc:"The lines."`
+	Lines       Texts   `yaml:"lines" doc:"The lines; for login {number}, the device's own first one, is filled in."`
 	Description Text    `yaml:"description" doc:"The new description; {device} and {number} are filled in."`
 	Homes       Texts   `yaml:"homes" doc:"The new homes, best first."`
 	Rate        Text    `yaml:"rate" doc:"How many devices in a time, such as 20/min."`
