@@ -155,7 +155,7 @@ var knobs = []Knob{
 		Doc: "The numbers of named status reasons: as Cisco's reference prints them, or as captures show them.",
 		at:  func(s *Settings) any { return &s.reasonTable }},
 
-	{Name: "rateLimit", Kind: rateKnob, max: 1_000_000, Rule: "T1", Grade: "documented", defaults: same("15"),
+	{Name: "rateLimit", Kind: rateKnob, max: 1_000_000_000, Rule: "T1", Grade: "documented", defaults: same("15"),
 		Doc: "Allowed Device Queries Per Minute, of all operations and users together; 0: no limit.",
 		at:  func(s *Settings) any { return &s.rateLimit }},
 	{Name: "unbounded", Kind: boolKnob, Rule: "T1", Grade: "choice", defaults: same("false"),
