@@ -26,7 +26,7 @@ type load struct {
 	Request     []byte
 	Connections int
 	Warm, For   time.Duration
-	PID         int // of the server, whose processor time is taken over the same window
+	PID         int // of the server, whose processor time is taken over the same window; 0: it is not
 }
 
 // sample is what a load generator has seen in its window.

@@ -4,6 +4,7 @@
 //
 //	go run ./cmd/bench               everything, in about eight minutes
 //	go run ./cmd/bench -only start   one part of it; -help lists them
+//	go run ./cmd/bench -at 127.0.0.1:8443 -tls -workload W2   load on a risim that runs already, to profile it
 //
 // Machines differ and are noisy, so that figures of one run are compared with each other only: what risim does stands
 // beside a server of the same net/http that sends the same bytes without a thought, and everything is measured in three
@@ -75,6 +76,9 @@ func run() error {
 	flag.IntVar(&b.devices, "devices", 40_000, "how many devices the cluster under load has")
 	flag.IntVar(&b.rounds, "rounds", 3, "how many rounds of turns there are")
 	flag.DurationVar(&b.window, "window", 1500*time.Millisecond, "how long one measurement lasts")
+	at := flag.String("at", "", "put load on the risim at `ADDRESS`, and do nothing else")
+	overTLS := flag.Bool("tls", false, "with -at: over TLS")
+	workload := flag.String("workload", "W1", "with -at: `NAME` of the load")
 	flag.BoolVar(&b.verbose, "v", false, "print every measurement")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: go run ./cmd/bench [flags]\n\nparts:\n")
@@ -101,6 +105,9 @@ func run() error {
 	}
 	if serverCore < 0 {
 		return errors.New("a server and its load need a core each, and this process may use one only")
+	}
+	if *at != "" {
+		return b.attack(*at, *overTLS, *workload)
 	}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "risim-bench-"); err != nil {

@@ -66,10 +66,12 @@ func (b *bench) measure(c *contender, w *workload) error {
 	if err != nil {
 		return err
 	}
-	p, err := launch(loadCore, load{
-		Address: c.server.address, TLS: c.server.tls, Fresh: w.fresh, Request: c.request, Connections: w.connections,
-		Warm: b.window / 5, For: b.window, PID: c.server.cmd.Process.Pid,
-	}, self, "role-load")
+	l := load{Address: c.server.address, TLS: c.server.tls, Fresh: w.fresh, Request: c.request, Connections: w.connections,
+		Warm: b.window / 5, For: b.window}
+	if c.server.process != nil {
+		l.PID = c.server.cmd.Process.Pid
+	}
+	p, err := launch(loadCore, l, self, "role-load")
 	if err != nil {
 		return err
 	}
@@ -146,6 +148,31 @@ func median[T any](list []T, of func(T) float64) float64 {
 		return 0
 	}
 	return values[len(values)/2]
+}
+
+// attack puts one load on a server that somebody else has started.
+func (b *bench) attack(address string, overTLS bool, name string) error {
+	i := slices.IndexFunc(workloads, func(w workload) bool { return w.name == name })
+	if i < 0 {
+		return fmt.Errorf("unknown workload %q", name)
+	}
+	w := &workloads[i]
+	s := &server{address: address, tls: overTLS}
+	names, err := s.names()
+	if err != nil {
+		return err
+	}
+	headers := credentials
+	if w.session {
+		answer, err := s.ask(deviceRequest(names[0]))
+		if err != nil {
+			return err
+		}
+		headers += "Cookie: " + string(sessionValue.Find(answer)) + "\r\n"
+	}
+	c := &contender{name: address, server: s, request: httpRequest(risPath, w.body(names), headers)}
+	b.verbose = true
+	return b.measure(c, w)
 }
 
 // load is the part that compares servers under load.

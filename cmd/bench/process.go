@@ -133,8 +133,11 @@ func (p *process) failed() error {
 	}
 }
 
-// cpuTime is how long a process has used the processor, in itself and in the kernel.
+// cpuTime is how long a process has used the processor, in itself and in the kernel; 0 of none.
 func cpuTime(pid int) (time.Duration, error) {
+	if pid == 0 {
+		return 0, nil
+	}
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
