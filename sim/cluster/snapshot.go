@@ -129,6 +129,16 @@ func (s *Snapshot) Device(name DeviceName) (*Device, bool) {
 	return s.roster.devices[slot], true
 }
 
+// At gives the device at a place in name order, from 0 to Len()-1.
+func (s *Snapshot) At(place int) *Device { return s.roster.devices[place] }
+
+// Roster stands for who exists and how it is configured: while nobody is added, removed or configured anew, the snapshots
+// of a store have equal ones. It keeps no snapshot alive.
+type Roster struct{ of *roster }
+
+// Roster is the one of this snapshot. The zero Roster is no snapshot's.
+func (s *Snapshot) Roster() Roster { return Roster{s.roster} }
+
 // Devices goes through all devices in name order.
 func (s *Snapshot) Devices() iter.Seq[*Device] { return slices.Values(s.roster.devices) }
 

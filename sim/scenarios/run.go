@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -488,55 +487,4 @@ func (r *Running) settle(it *item, at time.Duration) {
 	if it.run.pending--; it.run.pending == 0 {
 		r.finish(it.run, at)
 	}
-}
-
-// churn begins a steady random rate: the time to the next device is exponential, and the device is the one of all that
-// match with the lowest draw.
-func (r *Running) churn(f *firing, at time.Duration, e Event) {
-	w, do := &f.step.when, f.step.do
-	end := at + w.lasts
-	if w.lasts == 0 || w.until >= 0 && w.until < end {
-		end = w.until
-	}
-	e.Last = max(at, end)
-	r.world.Log(e)
-	f.pending++ // the churn itself
-	c := chance(r.prog.Seed)
-	var next func(k int, at time.Duration)
-	next = func(k int, at time.Duration) {
-		use := fmt.Sprintf("churn %d", k)
-		gap := -math.Log1p(-c.draw(f.step.key, use, "", f.occurrence)) * float64(do.every)
-		due := at + time.Duration(min(gap, float64(maxDuration))).Round(time.Millisecond)
-		if due > end {
-			r.push(e.Last, f.step, "", func(at time.Duration) {
-				if f.pending--; f.pending == 0 {
-					r.finish(f, at)
-				}
-			})
-			return
-		}
-		r.push(due, f.step, "", func(at time.Duration) {
-			s := r.world.Snapshot()
-			best, least := cluster.DeviceName(""), 2.0
-			for d := range s.Devices() {
-				if !do.where.configured(d) {
-					continue
-				}
-				if u := c.draw(f.step.key, use, fold(string(d.Name)), f.occurrence); u < least {
-					if m := r.moment(f, s, d); do.where.doing(m.latest) && do.able(m) {
-						best, least = d.Name, u
-					}
-				}
-			}
-			if best != "" {
-				f.pending++
-				// Its own occurrence, so that a device that goes twice is away for two different times.
-				own := &firing{step: f.step, occurrence: f.occurrence*MaxEvents + k + 1, pending: 2}
-				r.devices(at, []*item{{at: at, step: f.step, device: best, run: own}})
-				f.pending--
-			}
-			next(k+1, at)
-		})
-	}
-	next(0, at)
 }

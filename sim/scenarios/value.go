@@ -254,7 +254,8 @@ func (p patterns) match(text string) bool {
 }
 
 func (p patterns) any(text string) bool {
-	return slices.ContainsFunc(p, func(one string) bool { return wild(one, fold(text)) })
+	text = fold(text)
+	return slices.ContainsFunc(p, func(one string) bool { return wild(one, text) })
 }
 
 // where is a selector made ready. The zero value selects every device.
