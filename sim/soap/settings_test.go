@@ -62,9 +62,10 @@ var knobCases = map[string]struct {
 	}},
 	"reasonTable": {"field", map[string]string{"cisco": `reasonTable "cisco" is not one of documented, field`}},
 	"rateLimit": {"12/min", map[string]string{
-		"12/s":    `rateLimit "12/s" is not a number of requests per minute from 0 to 1000000, such as 15 or 15/min`,
-		"-1":      `rateLimit "-1" is not a number of requests per minute from 0 to 1000000, such as 15 or 15/min`,
-		"1000001": `rateLimit "1000001" is not a number of requests per minute from 0 to 1000000, such as 15 or 15/min`,
+		"12/s":       `rateLimit "12/s" is not a number of requests per minute from 0 to 1000000000, such as 15 or 15/min`,
+		"-1":         `rateLimit "-1" is not a number of requests per minute from 0 to 1000000000, such as 15 or 15/min`,
+		"1e9":        `rateLimit "1e9" is not a number of requests per minute from 0 to 1000000000, such as 15 or 15/min`,
+		"1000000001": `rateLimit "1000000001" is not a number of requests per minute from 0 to 1000000000, such as 15 or 15/min`,
 	}},
 	"unbounded":    {"true", map[string]string{"x": `unbounded "x" is not true or false`}},
 	"rateScope":    {"node", map[string]string{"server": `rateScope "server" is not one of cluster, node`}},

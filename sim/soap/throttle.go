@@ -16,12 +16,17 @@ type throttle struct {
 	counts map[cluster.NodeName]*count // the key is "" for a scope of the whole cluster
 }
 
-// count is what has been let through so far. Both windows are kept, so that the knob can change at any time.
+// count is what has been let through so far. Both windows are kept, so that the knob can change at any time; but for
+// limits that only a load lab has, for which the log of a sliding window would have millions of entries that a fixed one
+// has no use for.
 type count struct {
 	last   time.Time   // the latest time it was asked at
 	n      int         // requests in the whole minute of last
 	recent []time.Time // of the last requests, as many as the limit at the most, oldest first
 }
+
+// alwaysLogged is the highest limit up to which recent is kept although the window is fixed.
+const alwaysLogged = 1000
 
 func (t *throttle) at(node cluster.NodeName, set *Settings) *count {
 	if set.rateScope == "cluster" {
@@ -53,7 +58,7 @@ func (t *throttle) allow(now time.Time, node cluster.NodeName, set *Settings) bo
 	}
 	ok := used < set.rateLimit
 	if ok || set.countRefused {
-		c.add(now, set.rateLimit)
+		c.add(now, set)
 	}
 	return ok
 }
@@ -66,7 +71,7 @@ func (t *throttle) charge(now time.Time, node cluster.NodeName, set *Settings) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.at(node, set)
-	c.add(c.advance(now), set.rateLimit)
+	c.add(c.advance(now), set)
 }
 
 // advance drops what lies a minute back or more, and gives the time that counts as now. Requests at nearly the same
@@ -78,7 +83,7 @@ func (c *count) advance(now time.Time) time.Time {
 	} else if back > 0 {
 		now = c.last
 	}
-	if !now.Truncate(time.Minute).Equal(c.last.Truncate(time.Minute)) {
+	if minuteOf(now) != minuteOf(c.last) {
 		c.n = 0
 	}
 	c.last = now
@@ -90,10 +95,23 @@ func (c *count) advance(now time.Time) time.Time {
 	return now
 }
 
-func (c *count) add(now time.Time, limit int) {
+// minuteOf numbers the whole minutes of the clock.
+func minuteOf(t time.Time) int64 {
+	s := t.Unix()
+	if s < 0 {
+		s -= 59
+	}
+	return s / 60
+}
+
+func (c *count) add(now time.Time, set *Settings) {
 	c.n++
+	if set.window == "fixed" && set.rateLimit > alwaysLogged {
+		c.recent = nil
+		return
+	}
 	c.recent = append(c.recent, now)
-	if extra := len(c.recent) - limit; extra > 0 {
+	if extra := len(c.recent) - set.rateLimit; extra > 0 {
 		c.recent = c.recent[extra:]
 	}
 }

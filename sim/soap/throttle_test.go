@@ -253,6 +253,16 @@ func TestThrottle_IsBounded(t *testing.T) {
 		th.charge(start.Add(time.Duration(i)*time.Millisecond), "", &set)
 		require.LessOrEqual(t, len(th.counts[""].recent), 5)
 	}
+	lab := settingsOf(t, knob{"unbounded", "true"}, knob{"rateLimit", "3000"})
+	var busy throttle
+	passed := 0
+	for range 4000 {
+		if busy.allow(start, "", &lab) {
+			passed++
+		}
+	}
+	assert.Equal(t, 3000, passed)
+	assert.Empty(t, busy.counts[""].recent, "a log for which a fixed window has no use")
 	off := settingsOf(t, knob{"rateLimit", "0"})
 	var idle throttle
 	idle.allow(start, "", &off)
