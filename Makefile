@@ -1,5 +1,5 @@
 # make test    everything that decides whether risim is right; .ci/run calls this and nothing else
-# make bench   how fast it is
+# make bench   how fast it is: benchmarks of the parts, then the whole from outside; about ten minutes, and a quiet machine says more
 # make fuzz    every fuzz target for FUZZTIME each
 #
 # Tests need Go and gcc (for -race). The judges, SOAP stacks and a validator that others wrote, need the Debian packages below;
@@ -43,8 +43,10 @@ $(JUDGES)/node_modules/.package-lock.json: $(JUDGES)/package-lock.json $(JUDGES)
 	npm ci --prefix $(JUDGES) --no-audit --no-fund
 	@touch $@
 
+# nginx, wrk and the npm package soap take part where they are installed.
 bench:
-	go test -run '^$$' -bench . -benchmem ./...
+	go test -run '^$$' -bench . -benchmem -benchtime 0.3s ./...
+	go run ./cmd/bench
 
 # The go command fuzzes one target of one package at a time.
 fuzz:
