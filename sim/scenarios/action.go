@@ -65,7 +65,7 @@ func anyDevice(*moment) bool { return true }
 func known(m *moment) bool { return m.latest.Record != nil }
 
 func (c *compiler) timeline(i int, st *Step) {
-	s := c.name(st.ID, "timeline", i, st.Mark)
+	s := c.name(st.ID, "timeline", i, st.Mark, st)
 	s.do = &act{}
 	if st.Do == nil {
 		if !st.broken {

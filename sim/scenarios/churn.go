@@ -10,15 +10,12 @@ import (
 
 // churn begins a steady random rate: the time to the next device is exponential, and the device is drawn from all that
 // match and to which it can be done, each as likely as the other.
-func (r *Running) churn(f *firing, at time.Duration, e Event) {
-	w, do := &f.step.when, f.step.do
-	end := at + w.lasts
-	if w.lasts == 0 || w.until >= 0 && w.until < end {
-		end = w.until
-	}
+func (r *Running) churn(f *firing, due, at time.Duration, e Event) {
+	do, end := f.step.do, f.step.end(due)
 	e.Last = max(at, end)
 	r.world.Log(e)
 	f.pending++ // the churn itself
+	f.entry.ongoing = f
 	c := chance(r.prog.Seed)
 	var pot lots
 	var next func(k int, at time.Duration)
@@ -27,14 +24,10 @@ func (r *Running) churn(f *firing, at time.Duration, e Event) {
 		gap := -math.Log1p(-c.draw(f.step.key, use, "", f.occurrence)) * float64(do.every)
 		due := at + time.Duration(min(gap, float64(maxDuration))).Round(time.Millisecond)
 		if due > end {
-			r.push(e.Last, f.step, "", func(at time.Duration) {
-				if f.pending--; f.pending == 0 {
-					r.finish(f, at)
-				}
-			})
+			r.push(item{at: e.Last, entry: f.entry, role: toGoOn, run: f, do: func(at time.Duration) { r.over(f, at) }})
 			return
 		}
-		r.push(due, f.step, "", func(at time.Duration) {
+		r.push(item{at: due, entry: f.entry, role: toGoOn, run: f, do: func(at time.Duration) {
 			s := r.world.Snapshot()
 			pot.refill(s, do.where)
 			device := pot.draw(s, c.bits(f.step.key, use, "device", f.occurrence), func(d *cluster.Device) bool {
@@ -42,14 +35,12 @@ func (r *Running) churn(f *firing, at time.Duration, e Event) {
 				return do.where.doing(m.latest) && do.able(m)
 			})
 			if device != nil {
-				f.pending++
-				// Its own occurrence, so that a device that goes twice is away for two different times.
-				own := &firing{step: f.step, occurrence: f.occurrence*MaxEvents + k + 1, pending: 2}
-				r.devices(at, []*item{{at: at, step: f.step, device: device.Name, run: own}})
-				f.pending--
+				// Its own firing: a device that goes twice is away for two different times, and the churn does not wait for it.
+				own := &firing{entry: f.entry, step: f.step, occurrence: f.occurrence*MaxEvents + k + 1, pending: 2}
+				r.devices(at, []*item{{at: at, entry: f.entry, device: device.Name, run: own}})
 			}
 			next(k+1, at)
-		})
+		}})
 	}
 	next(0, at)
 }

@@ -119,6 +119,7 @@ type step struct {
 	id    string
 	key   string // with which chance is drawn
 	mark  Mark
+	src   any // as written: *Trouble, *Step or *Expectation
 	order int
 
 	when    trigger
@@ -500,8 +501,8 @@ func (c *compiler) choice(ch *Choice, what string, words []string) []weighted[st
 }
 
 // name gives a step its id and its key.
-func (c *compiler) name(id Text, section string, i int, m Mark) *step {
-	s := &step{id: fmt.Sprintf("%s[%d]", section, i), mark: m, order: len(c.steps)}
+func (c *compiler) name(id Text, section string, i int, m Mark, written any) *step {
+	s := &step{id: fmt.Sprintf("%s[%d]", section, i), mark: m, src: written, order: len(c.steps)}
 	if id.Given() {
 		switch other, twice := c.ids[id.Text]; {
 		case !idPattern.MatchString(id.Text):
@@ -715,7 +716,7 @@ func keysGiven(written any) []string {
 }
 
 func (c *compiler) trouble(i int, t *Trouble) {
-	s := c.name(t.ID, "impairments", i, t.Mark)
+	s := c.name(t.ID, "impairments", i, t.Mark, t)
 	c.trigger(s, &t.Trigger, true, false, true)
 	imp := c.ails(s, &t.Ails, t.Match)
 	imp.requests = s.when.requests
@@ -925,6 +926,19 @@ func (s *step) events() float64 {
 		n *= max(1, float64(s.churns()/s.do.every))
 	}
 	return n
+}
+
+// end is when a firing that begins at the time from ends what it keeps going; below 0: never.
+func (s *step) end(from time.Duration) time.Duration {
+	w, end := &s.when, time.Duration(-1)
+	if w.lasts > 0 {
+		end = from + w.lasts
+	}
+	// With every, until bounds when trouble begins, and when churn is.
+	if w.until >= 0 && (w.kind != everyTime || s.do.every > 0) && (end < 0 || w.until < end) {
+		end = w.until
+	}
+	return end
 }
 
 // churns is how long the churn of one firing goes on at the most.

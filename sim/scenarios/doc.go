@@ -151,6 +151,21 @@
 // says, so that only giving it other words gives it other draws. Count takes the lowest draws, so a device more may
 // take the place of one; churn is a rate of all devices together, so a device more takes its part of it.
 //
+// # Changing a scenario that runs
+//
+// [Running.Replace] goes on with a file that was edited, by difference; [Running.Differences] tells beforehand of what. Entries
+// of impairments, timeline and expect are known by their id or, without one, by what they say, and not by their place. In short: what
+// is unchanged does not notice; the rest does what it would still do if the file had always said so.
+//
+//   - Unchanged: a step keeps what it has done and its time, trouble its count of requests, an expectation what it has seen.
+//   - New: times that have passed are past, and what would have happened then does not. Trouble and churn that would be going on
+//     begin now. What counts requests counts those from now on. An expectation watches what is left of its time, its verdict says
+//     since when, and it is inconclusive when nothing is left.
+//   - Changed, under the same id: as if new, but what has fired does not fire again for that time. A firing that has begun ends
+//     as it began; trouble and churn go over to what the file says now.
+//   - Gone: it does not happen any more, its trouble is lifted, its churn ends. A device that has begun something ends it: it comes
+//     back, or its download ends. One whose turn has not come stays as it is.
+//
 // # Promises and limits
 //
 //   - A Program that exists can run, and never changes. [Load], [Program.Check] and [Program.Timeline] have no side

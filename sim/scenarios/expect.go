@@ -131,7 +131,7 @@ func brief(d time.Duration) string {
 }
 
 func (c *compiler) expectation(i int, x *Expectation) {
-	s := c.name(x.ID, "expect", i, x.Mark)
+	s := c.name(x.ID, "expect", i, x.Mark, x)
 	e := c.clauses(&x.Mark, s.id, &x.Clauses)
 	s.expect = e
 	s.when.kind, s.when.until = atTime, -1

@@ -9,12 +9,14 @@ import (
 
 // judge watches one expectation in a run.
 type judge struct {
-	step    *step
+	entry   *entry
 	e       *expectation
 	check   bool // of a check step: it is judged whenever the step fires, and keeps its worst outcome
 	open    bool // the window has begun
 	closed  bool // the outcome is final
+	awaited bool // it has been put in line by the step that it comes after
 	endsAt  time.Duration
+	since   time.Duration // what was before was not seen
 	verdict Verdict
 
 	asked int            // answers that match
@@ -29,38 +31,67 @@ const look = time.Second
 // exchanges says that the expectation is about requests and answers.
 func (e *expectation) exchanges() bool { return e.kind != "devices" }
 
-// prepare puts an expectation's beginning in line.
-func (r *Running) prepare(j *judge) {
-	s := j.step
+// prepare puts an expectation's beginning in line, at the time now. Of a window that began before, what is left is watched; one
+// that is over is never judged.
+func (r *Running) prepare(j *judge, now time.Duration) {
+	s := j.entry.step
 	j.verdict = Verdict{ID: s.id, File: r.prog.file.name, Line: s.mark.At.Line, Want: j.e.String(), Why: "never came to be judged"}
-	if j.check || j.e.after {
+	if j.check {
 		return
 	}
-	if j.e.exchanges() && j.e.mode == atBegin {
-		j.open = true // at: everything up to then counts
+	if j.e.exchanges() && !j.e.after && (j.e.mode == atBegin || j.e.noTime) {
+		j.since = now // everything up to then counts
 	}
-	if j.e.noTime {
+	switch {
+	case j.e.after:
+		if done := r.entries[s.when.after.order].finished; len(done) > 0 {
+			j.awaited = true
+			r.await(j, done[0], now)
+		}
+	case j.e.noTime:
 		j.open, j.endsAt = true, -1 // judged at the end of the run
-		return
+	default:
+		j.open = j.e.exchanges() && j.e.mode == atBegin && j.e.begin >= now
+		r.await(j, 0, now)
 	}
-	r.push(j.e.begin, s, "", func(at time.Duration) { r.begin(j, at) })
 }
 
-func (r *Running) beginAfter(s *step, at time.Duration) {
+// await puts the beginning of a window in line, which counts from the time from.
+func (r *Running) await(j *judge, from, now time.Duration) {
+	begin := from + j.e.begin
+	switch {
+	case begin >= now:
+		r.push(item{at: begin, entry: j.entry, role: toJudge, do: func(at time.Duration) { r.beginJudging(j, at, at) }})
+	case !j.e.over(begin, now):
+		j.since = now
+		r.beginJudging(j, begin, now)
+	default:
+		r.decide(j, now, Inconclusive, "its time was over when the scenario was changed")
+	}
+}
+
+// over says that a window is past.
+func (e *expectation) over(begin, now time.Duration) bool {
+	return begin < now && (e.mode == atBegin || e.end >= 0 && begin+e.end < now)
+}
+
+func (r *Running) beginAfter(e *entry, at time.Duration) {
 	for _, j := range r.judges {
-		if j.step == s && !j.open && !j.closed {
+		if j.entry == e && !j.open && !j.closed && !j.awaited {
 			// The window begins once, with the first time that the step has finished.
+			j.awaited = true
 			j.open = j.e.exchanges() && j.e.begin == 0
-			r.push(at+j.e.begin, s, "", func(at time.Duration) { r.begin(j, at) })
+			r.await(j, at, at)
 		}
 	}
 }
 
-func (r *Running) begin(j *judge, at time.Duration) {
+// beginJudging is the beginning of a window, at the time at; begin is when it began, which is earlier for one that is new.
+func (r *Running) beginJudging(j *judge, begin, at time.Duration) {
 	if j.closed {
 		return
 	}
-	r.world.Log(Event{At: at, Cause: r.cause(j.step), Action: "expect", Devices: -1, Last: at, Detail: j.e.String()})
+	r.world.Log(Event{At: at, Cause: r.cause(j.entry.step), Action: "expect", Devices: -1, Last: at, Detail: j.e.String()})
 	j.open, j.endsAt = true, -1
 	if j.e.mode == atBegin {
 		j.endsAt = at
@@ -68,8 +99,8 @@ func (r *Running) begin(j *judge, at time.Duration) {
 		return
 	}
 	if j.e.end >= 0 {
-		j.endsAt = at + j.e.end
-		r.push(j.endsAt, j.step, "", func(at time.Duration) { r.close(j, at) })
+		j.endsAt = begin + j.e.end
+		r.push(item{at: j.endsAt, entry: j.entry, role: toJudge, do: func(at time.Duration) { r.close(j, at) }})
 	}
 	r.peek(j, at)
 }
@@ -120,8 +151,11 @@ func (r *Running) decide(j *judge, at time.Duration, o Outcome, why string) {
 	if j.check && j.verdict.Outcome == Fail {
 		return
 	}
+	if j.since > 0 {
+		why += fmt.Sprintf(", seen from %s on", offset(j.since))
+	}
 	j.verdict.Outcome, j.verdict.Why, j.verdict.At = o, why, at
-	r.world.Log(Event{At: at, Cause: r.cause(j.step), Action: "verdict", Devices: -1, Last: at, Detail: j.verdict.Outcome.String() + ": " + j.verdict.Want + ": " + why})
+	r.world.Log(Event{At: at, Cause: r.cause(j.entry.step), Action: "verdict", Devices: -1, Last: at, Detail: j.verdict.Outcome.String() + ": " + j.verdict.Want + ": " + why})
 }
 
 // close judges an expectation at the end of its window.
@@ -191,7 +225,7 @@ func (r *Running) lookSoon(now time.Duration) {
 		return
 	}
 	r.lookDue = true
-	r.push(now.Truncate(look)+look, first.step, "", func(at time.Duration) {
+	r.push(item{at: now.Truncate(look) + look, entry: first.entry, role: toLookAt, do: func(at time.Duration) {
 		r.lookDue = false
 		r.lastSeen = r.world.Snapshot().Version
 		for _, j := range r.judges {
@@ -199,7 +233,7 @@ func (r *Running) lookSoon(now time.Duration) {
 				r.peek(j, at)
 			}
 		}
-	})
+	}})
 }
 
 // Changed tells that something other than the scenario has changed the cluster, so that expectations are looked at.
@@ -212,21 +246,23 @@ func (r *Running) Changed() {
 
 // Answered tells what became of a request, for expectations.
 func (r *Running) Answered(a Answer) {
-	// XPath may take its time, so it is looked for before the lock is taken.
-	matched := map[*judge]bool{}
-	for _, j := range r.judges {
-		if j.e.exchanges() && j.e.match.hits(&a.Request) {
-			matched[j] = true
+	var matched []*judge
+	unlock := r.listen(func(ears *ears) bool {
+		matched = nil
+		for _, l := range ears.judges {
+			if l.match.hits(&a.Request) {
+				matched = append(matched, l.who)
+			}
 		}
-	}
-	if len(matched) == 0 {
+		return len(matched) > 0
+	})
+	if unlock == nil {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer unlock()
 	at := a.At.Sub(r.start)
-	for _, j := range r.judges {
-		if !matched[j] || !j.open || j.closed || r.stopped {
+	for _, j := range matched {
+		if !j.open || j.closed || r.stopped {
 			continue
 		}
 		j.asked++
@@ -256,9 +292,9 @@ func (j *judge) count(name string) {
 	j.hits++
 }
 
-func (r *Running) judgeCheck(s *step, at time.Duration) {
+func (r *Running) judgeCheck(e *entry, at time.Duration) {
 	for _, j := range r.judges {
-		if j.step == s {
+		if j.entry == e {
 			r.close(j, at)
 		}
 	}

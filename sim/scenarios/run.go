@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/risim/risim/sim/clock"
@@ -89,15 +90,16 @@ func (e Event) String() string {
 
 // Running is a program on a clock. It is safe for concurrent use.
 type Running struct {
-	prog  *Program
 	world World
 	clock clock.Clock
-	start time.Time
+	ears  atomic.Pointer[ears]
 
 	mu       sync.Mutex
+	prog     *Program // see Replace
+	start    time.Time
 	queue    queue
 	pushed   uint64
-	states   []stepState // by order
+	entries  []*entry // of the program's steps, in their order
 	pending  time.Duration
 	cancel   func() // nil: nothing is on the clock
 	stopped  bool
@@ -106,21 +108,51 @@ type Running struct {
 	lastSeen uint64   // version of the snapshot at the last look
 }
 
-type stepState struct {
-	fired   int
-	matched int // requests
+// entry is a step in a run. It outlives the step when another program takes this one's place and has a step of the same key.
+type entry struct {
+	*step
+	fired    int
+	last     time.Duration   // when it fired last
+	matched  int             // requests
+	finished []time.Duration // when its firings have finished
+	ongoing  *firing         // of trouble that is in force, or churn that goes on; nil otherwise
+	lifted   bool            // its trouble was lifted by another step since it last began
+	gone     bool            // another program has no such step
+}
+
+// ears is who listens to requests, and to which. It never changes.
+type ears struct {
+	steps  []listener[*entry]
+	judges []listener[*judge]
+}
+
+type listener[T any] struct {
+	who   T
+	match *match
 }
 
 // item is something due. Items of one instant run in document order, then in device order, then as they came.
 type item struct {
 	at     time.Duration
-	step   *step
+	entry  *entry
 	device cluster.DeviceName
 	seq    uint64
+	role   role
 	do     func(at time.Duration) // nil: a phase of a device
-	run    *firing
+	run    *firing                // nil for a firing to come, and for what is judged
 	phase  int
 }
+
+// role is what an item is about, for when another program takes over.
+type role uint8
+
+const (
+	toFire   role = iota // a step's time
+	toDo                 // a device's turn
+	toGoOn               // the end of trouble, or what comes next in a churn
+	toJudge              // an expectation's beginning or end
+	toLookAt             // a look at all expectations
+)
 
 type queue []*item
 
@@ -128,7 +160,7 @@ func (q queue) Len() int      { return len(q) }
 func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 func (q queue) Less(i, j int) bool {
 	a, b := q[i], q[j]
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.step.order, b.step.order), cmp.Compare(a.device, b.device), cmp.Compare(a.seq, b.seq)) < 0
+	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.entry.order, b.entry.order), cmp.Compare(a.device, b.device), cmp.Compare(a.seq, b.seq)) < 0
 }
 func (q *queue) Push(x any) { *q = append(*q, x.(*item)) }
 func (q *queue) Pop() any {
@@ -139,8 +171,9 @@ func (q *queue) Pop() any {
 	return it
 }
 
-// firing is one time that a step fires.
+// firing is one time that a step fires. It goes on as it began, also when the entry's step is changed meanwhile.
 type firing struct {
+	entry      *entry
 	step       *step
 	occurrence int
 	pending    int // items that belong to it
@@ -151,24 +184,11 @@ type firing struct {
 // Run puts a program's steps on a clock, counting from the clock's present time, and does at once what is due at the
 // start. Stop ends it.
 func Run(p *Program, w World, c clock.Clock) *Running {
-	r := &Running{prog: p, world: w, clock: c, start: c.Now(), states: make([]stepState, len(p.steps))}
+	r := &Running{prog: &Program{}, world: w, clock: c}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, s := range p.steps {
-		if s.expect != nil {
-			r.judges = append(r.judges, &judge{step: s, e: s.expect})
-		} else if s.do.check != nil {
-			r.judges = append(r.judges, &judge{step: s, e: s.do.check, open: true, check: true})
-		}
-		if s.expect == nil && (s.when.kind == atTime || s.when.kind == everyTime) {
-			r.push(s.when.at, s, "", func(at time.Duration) { r.fire(s, at) })
-		}
-	}
-	for _, j := range r.judges {
-		r.prepare(j)
-	}
 	r.lastSeen = w.Snapshot().Version
-	r.runDue(0)
+	r.replace(p, 0)
 	return r
 }
 
@@ -206,37 +226,58 @@ func (r *Running) Next() (time.Time, bool) {
 // Request tells of a client's request, as it arrives: steps that wait for requests count it, and fire before Request
 // returns.
 func (r *Running) Request(q Request) {
-	// XPath may take its time, so it is looked for before the lock is taken.
-	var hit []*step
-	for _, s := range r.prog.steps {
-		if s.expect == nil && s.when.kind == onRequest && s.when.requests.match.hits(&q) {
-			hit = append(hit, s)
+	var hit []*entry
+	unlock := r.listen(func(ears *ears) bool {
+		hit = nil
+		for _, l := range ears.steps {
+			if l.match.hits(&q) {
+				hit = append(hit, l.who)
+			}
 		}
-	}
-	if len(hit) == 0 {
+		return len(hit) > 0
+	})
+	if unlock == nil {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer unlock()
 	at := q.At.Sub(r.start)
-	for _, s := range hit {
-		w, st := &s.when, &r.states[s.order]
+	for _, e := range hit {
+		w := &e.when
 		if r.stopped || at < w.from || w.until >= 0 && at > w.until {
 			continue
 		}
-		st.matched++
-		if w.requests.fires(st.matched) && (w.times == 0 || st.fired < w.times) {
-			r.push(at, s, "", func(at time.Duration) { r.fire(s, at) })
+		e.matched++
+		if w.requests.fires(e.matched) && (w.times == 0 || e.fired < w.times) {
+			r.fireAt(e, at)
 		}
 	}
 	r.runDue(at)
 }
 
-func (r *Running) push(at time.Duration, s *step, device cluster.DeviceName, do func(at time.Duration)) *item {
-	it := &item{at: at, step: s, device: device, do: do, seq: r.pushed}
+// listen asks those who listen to requests whether one concerns them, and if so takes the lock, which the caller gives back.
+// XPath may take its time, so they are asked before: again, if they are no longer the same.
+func (r *Running) listen(concerns func(*ears) bool) (unlock func()) {
+	for {
+		ears := r.ears.Load()
+		if !concerns(ears) {
+			return nil
+		}
+		r.mu.Lock()
+		if ears == r.ears.Load() {
+			return r.mu.Unlock
+		}
+		r.mu.Unlock()
+	}
+}
+
+func (r *Running) push(it item) {
+	it.seq = r.pushed
 	r.pushed++
-	heap.Push(&r.queue, it)
-	return it
+	heap.Push(&r.queue, &it)
+}
+
+func (r *Running) fireAt(e *entry, at time.Duration) {
+	r.push(item{at: at, entry: e, role: toFire, do: func(at time.Duration) { r.fire(e, at) }})
 }
 
 func (r *Running) cause(s *step) Cause {
@@ -260,7 +301,7 @@ func (r *Running) runDue(now time.Duration) {
 			continue
 		}
 		batch := []*item{it}
-		for len(r.queue) > 0 && r.queue[0].at == it.at && r.queue[0].step == it.step && r.queue[0].do == nil {
+		for len(r.queue) > 0 && r.queue[0].at == it.at && r.queue[0].entry == it.entry && r.queue[0].run.step == it.run.step && r.queue[0].do == nil {
 			batch = append(batch, heap.Pop(&r.queue).(*item))
 		}
 		r.devices(it.at, batch)
@@ -276,22 +317,33 @@ func (r *Running) runDue(now time.Duration) {
 		r.cancel()
 	}
 	r.pending = r.queue[0].at
-	r.cancel = r.clock.At(r.start.Add(r.pending), "scenario "+r.queue[0].step.id, r.tick)
+	r.cancel = r.clock.At(r.start.Add(r.pending), "scenario "+r.queue[0].entry.id, r.tick)
 }
 
 // fire is a step's time come.
-func (r *Running) fire(s *step, at time.Duration) {
-	w, st := &s.when, &r.states[s.order]
-	f := &firing{step: s, occurrence: st.fired}
-	st.fired++
-	if next := at + w.every; w.kind == everyTime && (w.times == 0 || st.fired < w.times) && (w.until < 0 || next <= w.until) {
-		r.push(next, s, "", func(at time.Duration) { r.fire(s, at) })
+func (r *Running) fire(e *entry, at time.Duration) {
+	w, f := &e.when, r.firing(e)
+	e.last = at
+	if next := at + w.every; w.kind == everyTime && (w.times == 0 || e.fired < w.times) && (w.until < 0 || next <= w.until) {
+		r.fireAt(e, next)
 	}
+	r.begin(f, at, at)
+}
+
+func (r *Running) firing(e *entry) *firing {
+	f := &firing{entry: e, step: e.step, occurrence: e.fired}
+	e.fired++
+	return f
+}
+
+// begin does what a step does, at the time at. due is when it was due, which is earlier for what would be going on already.
+func (r *Running) begin(f *firing, due, at time.Duration) {
+	s, w := f.step, &f.step.when
 	do := s.do
 	e := Event{At: at, Cause: r.cause(s), Action: do.verb, Devices: -1, Last: at, Detail: do.detail}
 	switch {
 	case do.every > 0:
-		r.churn(f, at, e)
+		r.churn(f, due, at, e)
 		return
 	case do.devices:
 		picked := r.pick(f)
@@ -305,11 +357,10 @@ func (r *Running) fire(s *step, at time.Duration) {
 			}
 			e.Last = max(e.Last, due)
 			if due == at {
-				now = append(now, &item{at: at, step: s, device: d, run: f})
+				now = append(now, &item{at: at, entry: f.entry, device: d, run: f})
 				continue
 			}
-			it := r.push(due, s, d, nil)
-			it.run = f
+			r.push(item{at: due, entry: f.entry, role: toDo, device: d, run: f})
 		}
 		// What happens at once is logged with what came of it.
 		if len(now) > 0 {
@@ -344,28 +395,22 @@ func (r *Running) fire(s *step, at time.Duration) {
 		e.Err = r.world.RemoveUser(e.Cause, do.noUser)
 	case do.impair != nil:
 		r.world.Impair(e.Cause, do.impair)
-		end := time.Duration(-1)
-		if w.lasts > 0 {
-			end = at + w.lasts
-		}
-		if w.until >= 0 && w.kind != everyTime && (end < 0 || w.until < end) {
-			end = w.until
-		}
-		if end >= 0 {
+		f.entry.ongoing, f.entry.lifted = f, false
+		if end := s.end(due); end >= 0 {
 			e.Last = max(at, end)
 			f.pending++
-			r.push(e.Last, s, "", func(at time.Duration) {
-				r.world.Lift(e.Cause, do.impair.ID)
-				r.world.Log(Event{At: at, Cause: e.Cause, Action: "lift", Devices: -1, Last: at, Detail: do.impair.ID})
-				f.pending--
-				r.finish(f, at)
-			})
+			r.push(item{at: e.Last, entry: f.entry, role: toGoOn, run: f, do: func(at time.Duration) { r.over(f, at) }})
 		}
 	case do.lift != "":
 		r.world.Lift(e.Cause, do.lift)
+		for _, other := range r.entries {
+			if other.do != nil && other.do.impair != nil && other.id == do.lift {
+				other.lifted = true
+			}
+		}
 	case do.check != nil:
 		r.world.Log(e)
-		r.judgeCheck(s, at)
+		r.judgeCheck(f.entry, at)
 		r.finish(f, at)
 		return
 	}
@@ -375,17 +420,36 @@ func (r *Running) fire(s *step, at time.Duration) {
 	}
 }
 
+// over is the end of what a firing kept going: trouble is lifted, churn is over.
+func (r *Running) over(f *firing, at time.Duration) {
+	if f.entry.ongoing == f {
+		f.entry.ongoing = nil
+	}
+	if i := f.step.do.impair; i != nil && !f.entry.lifted {
+		r.world.Lift(r.cause(f.step), i.ID)
+		r.world.Log(Event{At: at, Cause: r.cause(f.step), Action: "lift", Devices: -1, Last: at, Detail: i.ID})
+	}
+	if f.pending--; f.pending == 0 {
+		r.finish(f, at)
+	}
+}
+
 // finish is a firing's end: what comes after the step has its time.
 func (r *Running) finish(f *firing, at time.Duration) {
 	if f.skipped > 0 {
 		r.world.Log(Event{At: at, Cause: r.cause(f.step), Action: f.step.do.verb, Devices: -1, Last: at, Skipped: f.skipped, Err: f.err})
 	}
-	for _, s := range f.step.follows {
+	f.entry.finished = append(f.entry.finished, at)
+	if f.entry.gone {
+		return
+	}
+	for _, s := range f.entry.follows {
+		e := r.entries[s.order]
 		if s.expect != nil {
-			r.beginAfter(s, at)
+			r.beginAfter(e, at)
 			continue
 		}
-		r.push(at+s.when.delay, s, "", func(at time.Duration) { r.fire(s, at) })
+		r.fireAt(e, at+s.when.delay)
 	}
 }
 
@@ -429,7 +493,7 @@ func (r *Running) pick(f *firing) []cluster.DeviceName {
 // devices does one phase to each of a batch of devices, in one change of the cluster if possible. A device to which it
 // cannot be done is skipped.
 func (r *Running) devices(at time.Duration, batch []*item) {
-	s, cause := r.world.Snapshot(), r.cause(batch[0].step)
+	s, cause := r.world.Snapshot(), r.cause(batch[0].run.step)
 	type part struct {
 		*item
 		changes []cluster.Change
@@ -444,11 +508,11 @@ func (r *Running) devices(at time.Duration, batch []*item) {
 			continue
 		}
 		m := r.moment(it.run, s, d)
-		if it.phase == 0 && !it.step.do.able(m) {
-			r.skip(it, at, fmt.Errorf("device %q is no longer in a state for %s", it.device, it.step.do.verb))
+		if it.phase == 0 && !it.run.step.do.able(m) {
+			r.skip(it, at, fmt.Errorf("device %q is no longer in a state for %s", it.device, it.run.step.do.verb))
 			continue
 		}
-		changes, next := it.step.do.phases[it.phase](m)
+		changes, next := it.run.step.do.phases[it.phase](m)
 		parts = append(parts, part{it, changes, next})
 		all = append(all, changes...)
 	}
@@ -466,9 +530,8 @@ func (r *Running) devices(at time.Duration, batch []*item) {
 				continue
 			}
 		}
-		if p.next >= 0 && p.phase+1 < len(p.step.do.phases) {
-			it := r.push(at+p.next, p.step, p.device, nil)
-			it.run, it.phase = p.run, p.phase+1
+		if p.next >= 0 && p.phase+1 < len(p.run.step.do.phases) {
+			r.push(item{at: at + p.next, entry: p.entry, role: toDo, device: p.device, run: p.run, phase: p.phase + 1})
 			continue
 		}
 		r.settle(p.item, at)
