@@ -71,7 +71,7 @@ func (s *Simulator) Do(step Step) (Done, error) {
 	if step.IfVersion != 0 && step.IfVersion != snapshot.Version {
 		return Done{}, &VersionError{step.IfVersion, snapshot.Version}
 	}
-	if err := prog.Check(snapshot); err != nil {
+	if err := s.fits(prog); err != nil {
 		return Done{}, err
 	}
 	done := Done{ID: prog.Steps()[0], At: s.Now(), Version: snapshot.Version}
@@ -92,9 +92,10 @@ func (s *Simulator) Do(step Step) (Done, error) {
 
 // doing is what runs on the clock besides the scenario.
 type doing struct {
-	mu    sync.Mutex
-	steps int // done so far
-	plays []*scenarios.Running
+	mu          sync.Mutex
+	steps       int // done so far
+	impairments int // put in force by Impair so far
+	plays       []*scenarios.Running
 }
 
 // playLocked runs a program beside the scenario, until it has nothing more to do.

@@ -84,6 +84,7 @@ func newServer(log *slog.Logger, handlers map[*endpoint]http.Handler) *server {
 		BaseContext: func(l net.Listener) context.Context {
 			return context.WithValue(ctx, endpointKey{}, byListener[l])
 		},
+		ConnContext:       withConnection,
 		ConnState:         s.connState,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,

@@ -30,6 +30,9 @@ type Entry struct {
 
 	// Step is what a step of the scenario does, or an expectation's verdict; nil for anything else.
 	Step *scenarios.Event
+
+	// Trouble is what an impairment did other than to a request; nil for anything else.
+	Trouble *Trouble
 }
 
 // Event is what one Apply did to the cluster.
@@ -87,6 +90,9 @@ func (e Entry) String() string {
 	if e.Step != nil {
 		return fmt.Sprintf("%s  step %s  %s", at, e.Step.Cause.Step, e.Step)
 	}
+	if e.Trouble != nil {
+		return at + "  " + e.Trouble.String()
+	}
 	x := e.Exchange
 	if x == nil {
 		return at
@@ -103,11 +109,15 @@ func (e Entry) String() string {
 	if criteria := summary(x.Request); criteria != "" {
 		parts = append(parts, criteria)
 	}
-	parts = append(parts, fmt.Sprint(x.HTTPStatus))
+	if x.HTTPStatus == 0 {
+		parts = append(parts, "no answer")
+	} else {
+		parts = append(parts, fmt.Sprint(x.HTTPStatus))
+	}
 	switch {
 	case x.Fault != nil:
 		parts = append(parts, "fault "+x.Fault.Name+": "+clip(x.Fault.String, 120))
-	case x.Operation != soap.NoOperation:
+	case x.SnapshotVersion != 0: // otherwise the cluster was not asked
 		answer := fmt.Sprintf("found %d returned %d", x.Found, x.Returned)
 		if x.Verdict == cluster.Unchanged {
 			answer = "no change"
@@ -116,6 +126,9 @@ func (e Entry) String() string {
 	}
 	for _, a := range x.Advice {
 		parts = append(parts, "advice "+a.ID)
+	}
+	for _, f := range x.Impaired {
+		parts = append(parts, "impaired "+f.String())
 	}
 	return strings.Join(parts, "  ")
 }

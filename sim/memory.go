@@ -99,6 +99,12 @@ func (c *memoryConn) Close() error {
 	return nil
 }
 
+// SetLinger makes Close tell the other end that the connection was reset, as a socket does when sec is 0.
+func (c *memoryConn) SetLinger(sec int) error {
+	c.out.change(func(s *stream) { s.reset = sec == 0 })
+	return nil
+}
+
 // LocalAddr is the listener's address.
 func (c *memoryConn) LocalAddr() net.Addr { return c.addr }
 
@@ -132,6 +138,7 @@ type stream struct {
 	changed         chan struct{} // closed, and replaced, at every change
 	buf             []byte        // written and not read yet
 	ended           bool          // the writer has closed
+	reset           bool          // by which the reader learns that
 	deaf            bool          // the reader has closed
 	readBy, writeBy time.Time
 }
@@ -183,6 +190,8 @@ func (s *stream) read(b []byte) (int, error) {
 			}
 			s.tellLocked()
 			return n, nil
+		case s.ended && s.reset:
+			return 0, syscall.ECONNRESET
 		case s.ended:
 			return 0, io.EOF
 		}

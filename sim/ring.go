@@ -54,12 +54,16 @@ type journal struct {
 
 // slot is the memory of one entry.
 type slot struct {
-	at     time.Time
-	packed []byte // an exchange; its memory is used again
-	event  *Event
-	step   *scenarios.Event
-	weight int // bytes
+	at      time.Time
+	packed  []byte // an exchange; its memory is used again
+	event   *Event
+	step    *scenarios.Event
+	trouble *Trouble
+	weight  int // bytes
 }
+
+// exchanged says that the entry is an exchange.
+func (s *slot) exchanged() bool { return s.event == nil && s.step == nil && s.trouble == nil }
 
 // slotWeight is what an entry takes beside what it points to.
 const slotWeight = 96
@@ -122,6 +126,17 @@ func (j *journal) step(at time.Time, e *scenarios.Event) uint64 {
 	return j.seq
 }
 
+// trouble adds what an impairment did to a connection, and gives the entry's number.
+func (j *journal) trouble(at time.Time, t *Trouble) uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := j.nextLocked(at)
+	s.trouble = t
+	j.doneLocked(s, int(reflect.TypeOf(*t).Size())+len(t.Did))
+	j.boundLocked()
+	return j.seq
+}
+
 // nextLocked gives the memory of the next entry, from which an older one goes.
 func (j *journal) nextLocked(at time.Time) *slot {
 	j.seq++
@@ -146,11 +161,11 @@ func (j *journal) slotLocked(seq uint64) *slot { return &j.ring[(seq-1)%uint64(j
 // dropLocked lets go of the oldest entry. The memory of an exchange stays where it is, for the next one.
 func (j *journal) dropLocked() {
 	s := j.slotLocked(j.first)
-	if s.event == nil && s.step == nil {
+	if s.exchanged() {
 		j.forgetLocked(s.at)
 	}
 	j.used -= s.weight
-	s.event, s.step, s.weight = nil, nil, 0
+	s.event, s.step, s.trouble, s.weight = nil, nil, nil, 0
 	j.first++
 }
 
@@ -164,7 +179,7 @@ func (j *journal) forgetLocked(at time.Time) {
 
 // doneLocked is called when an entry is complete: whoever listens is told.
 func (j *journal) doneLocked(s *slot, weight int) {
-	if s.event != nil || s.step != nil {
+	if !s.exchanged() {
 		s.packed = nil
 	}
 	s.weight = slotWeight + weight
@@ -179,7 +194,7 @@ func (j *journal) doneLocked(s *slot, weight int) {
 		j.changed = nil
 	}
 	if j.size <= 0 {
-		if s.event == nil && s.step == nil {
+		if s.exchanged() {
 			j.forgetLocked(s.at)
 		}
 		j.first = j.seq + 1
@@ -219,8 +234,8 @@ func (j *journal) rawLocked(x *soap.Exchange) {
 func (j *journal) entryLocked(seq uint64) Entry { return j.slotLocked(seq).entry(seq) }
 
 func (s *slot) entry(seq uint64) Entry {
-	e := Entry{Seq: seq, At: s.at, Event: s.event, Step: s.step}
-	if s.event == nil && s.step == nil {
+	e := Entry{Seq: seq, At: s.at, Event: s.event, Step: s.step, Trouble: s.trouble}
+	if s.exchanged() {
 		e.Exchange = &soap.Exchange{Started: s.at}
 		p := packing{from: string(s.packed), reading: true}
 		p.entry(&e.Method, &e.Path, e.Exchange)
@@ -522,6 +537,12 @@ func (p *packing) entry(method, path *string, x *soap.Exchange) {
 		text(p, &a.Text)
 		text(p, &a.Rule)
 		text(p, &a.Fix)
+	}
+	p.uint(&x.Number)
+	list(p, &x.Impaired)
+	for i := range x.Impaired {
+		text(p, &x.Impaired[i].ID)
+		text(p, &x.Impaired[i].Did)
 	}
 	if !given(p, &x.Request) {
 		return

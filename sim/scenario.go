@@ -130,9 +130,10 @@ func (o *Options) words() (scenarios.Options, error) {
 		Seed:     o.Seed,
 		Model:    fixtures.ModelNumber,
 		Profiles: soap.Profiles(),
-		Faults:   []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal},
-		Roles:    []string{soap.RoleServiceability},
-		Expand:   expandGroup,
+		Faults: []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal,
+			soap.FaultInjected},
+		Roles:  []string{soap.RoleServiceability},
+		Expand: expandGroup,
 	}
 	settings, err := soap.Profile("")
 	if err != nil {
@@ -518,21 +519,6 @@ func expandGroup(g *scenarios.DeviceGroup, seed uint64) (cluster.AddDevices, err
 	return cluster.AddDevices{Devices: config.Devices}, nil
 }
 
-// runnable tells where a scenario asks for what a running simulator cannot do to requests.
-func runnable(prog *scenarios.Program) error {
-	var problems scenarios.Problems
-	for _, at := range prog.Impairs() {
-		problems = append(problems, prog.Problem(at, "impairments cannot be run: this simulator does not change what is sent; risim check --timeline shows them"))
-	}
-	for _, at := range prog.ReadsBodies() {
-		problems = append(problems, prog.Problem(at, "xpath cannot be run: this simulator does not look into the XML of requests"))
-	}
-	if len(problems) > 0 {
-		return problems
-	}
-	return nil
-}
-
 // world is what a scenario that runs may touch of the simulator.
 type world struct{ *Simulator }
 
@@ -575,17 +561,17 @@ func (w world) RemoveUser(_ scenarios.Cause, name string) error {
 	})
 }
 
-// Impair never comes: see runnable.
-func (w world) Impair(scenarios.Cause, *scenarios.Impairment) {}
+// Impair puts an impairment in force.
+func (w world) Impair(_ scenarios.Cause, i *scenarios.Impairment) { w.troubles.Add(i) }
 
-// Lift never comes: see runnable.
-func (w world) Lift(scenarios.Cause, string) {}
+// Lift ends one.
+func (w world) Lift(_ scenarios.Cause, id string) { w.troubles.Lift(id) }
 
 // Log notes what a step did.
 func (w world) Log(e scenarios.Event) { w.log(e) }
 
 // log notes a step and gives the number of its entry.
-func (w world) log(e scenarios.Event) (seq uint64) {
+func (w *Simulator) log(e scenarios.Event) (seq uint64) {
 	seq = w.journal.step(w.Now(), &e)
 	if e.Err != nil {
 		w.options.Logger.Warn("a step of the scenario could not be done in full", "step", e.Cause.String(), "skipped", e.Skipped, "error", e.Err)
@@ -599,12 +585,7 @@ func (s *Simulator) hear(x *soap.Exchange) {
 	if s.running == nil || x.Contract {
 		return
 	}
-	a := scenarios.Answer{Status: x.HTTPStatus, Request: scenarios.Request{
-		Number: s.heard.Add(1), At: x.Started, Node: string(x.Node), User: x.User,
-	}}
-	if x.Operation != soap.NoOperation {
-		a.Operation = x.Operation.String()
-	}
+	a := scenarios.Answer{Status: x.HTTPStatus, Request: s.request(x)}
 	if x.Fault != nil {
 		a.Fault = x.Fault.Name
 	}

@@ -148,10 +148,10 @@ func TestScenario_OptionsGoFirst(t *testing.T) {
 func TestScenario_RefusesWhatItCannotDo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
-		"standing":  {"impairments:\n  - {status: 503}\n", "tests/s.yaml:2:5: impairments cannot be run"},
-		"step":      {"timeline:\n  - {at: 1m, do: {impair: {status: 503}}}\n", "tests/s.yaml:2:5: impairments cannot be run"},
-		"xpath":     {"timeline:\n  - {requests: {match: {xpath: //a}, to: 1}, do: {log: x}}\n", "tests/s.yaml:2:32: xpath cannot be run"},
-		"check":     {"timeline:\n  - {at: 1m, do: {check: {requests: {match: {xpath: //a}, count: 0}}}}\n", "xpath cannot be run"},
+		"elsewhere": {"timeline:\n  - {requests: {match: {node: CUCM-SUB1}, to: 1}, do: {log: x}}\n",
+			"tests/s.yaml:2:31: no request arrives at node CUCM-SUB1: clients reach cucm-pub only"},
+		"no TLS": {"impairments:\n  - {id: a, match: {node: cucm-sub*}, status: 503}\n  - {id: old, tls: expired}\n",
+			"tests/s.yaml:3:5: old has trouble with certificates, and connections have no TLS here"},
 		"two":       {"cluster: branch\n", "tests/s.yaml:1:10: the scenario has a cluster, and the options have another one"},
 		"outside":   {"cluster: ../s.yaml\n", `"../s.yaml" is outside of the scenario's folder`},
 		"no folder": {"cluster: ./none.yaml\n", "tests/s.yaml:1:10: cluster file: ./none.yaml cannot be read: file does not exist"},
@@ -162,6 +162,7 @@ func TestScenario_RefusesWhatItCannotDo(t *testing.T) {
 			if name == "two" {
 				o.Cluster = "single"
 			}
+			o.Plain = name == "no TLS"
 			_, err := sim.Start(context.Background(), o)
 			require.ErrorContains(t, err, c.want)
 		})

@@ -35,7 +35,9 @@ type Simulator struct {
 	journal   journal
 	program   *scenarios.Program // nil without Options.Scenario
 	running   *scenarios.Running // likewise; set before anything can ask for it
-	heard     atomic.Uint64      // requests that the scenario was told of
+	heard     atomic.Uint64      // requests that the scenario or impairments were told of
+	troubles  scenarios.Troubles // in force
+	connected atomic.Uint64      // connections
 	endpoints []*endpoint
 	ca        *authority // nil with Options.Plain
 	client    *http.Client
@@ -98,7 +100,6 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 	switch {
 	case prog != nil:
 		s.store, err = o.scenarioStore(prog)
-		err = errors.Join(err, runnable(prog))
 	case scenarioErr == nil:
 		s.store, err = o.readyStore()
 	}
@@ -111,6 +112,9 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 	}
 	plan, err := planListen(&o, nodes)
 	problems = append(problems, err)
+	if prog != nil && len(plan.nodes) > 0 {
+		problems = append(problems, prog.CheckEndpoints(plan.nodes, !o.Plain))
+	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, plan, err
 	}
@@ -123,6 +127,7 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 		Wait:     func(ctx context.Context, d time.Duration) error { return s.clock.Wait(ctx, d) },
 		Seed:     o.sessionSeed(),
 		Elapsed:  func() time.Duration { return time.Since(now) },
+		Impair:   s.befall,
 		Observe:  s.observe,
 		KnownModel: func(number uint32) bool {
 			_, known := fixtures.ModelName(number)
@@ -152,6 +157,11 @@ func (s *Simulator) run(ctx context.Context, plan listenPlan) error {
 		return err
 	}
 	s.onClose("listeners", func() error { closeListeners(s.endpoints); return nil })
+	for _, e := range s.endpoints {
+		for i, l := range e.listeners {
+			e.listeners[i] = &gate{l, s, e.node}
+		}
+	}
 	if err := s.secure(); err != nil { // not before the listeners: a port that is taken leaves no authority behind
 		return err
 	}
@@ -208,8 +218,16 @@ func (s *Simulator) secure() (err error) {
 		if err != nil {
 			return err
 		}
+		config := s.certificates(e, serverTLS(cert), map[string]func() (tls.Certificate, error){
+			troubleExpired: func() (tls.Certificate, error) {
+				return s.ca.leaf(string(e.node), names, addrs, time.Now().Add(-leafLife-24*time.Hour))
+			},
+			troubleWrongName: func() (tls.Certificate, error) {
+				return s.ca.leaf(wrongName, []string{wrongName}, nil, time.Now())
+			},
+		})
 		for i, l := range e.listeners {
-			e.listeners[i] = tls.NewListener(l, serverTLS(cert))
+			e.listeners[i] = tls.NewListener(l, config)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/risim/risim/sim/cluster"
@@ -50,6 +51,32 @@ func (p *Program) Check(s *cluster.Snapshot) error {
 	}
 	for _, st := range p.steps {
 		c.step(st)
+	}
+	return c.err()
+}
+
+// CheckEndpoints compares a program with where clients reach the cluster: the nodes at which requests arrive, and whether they
+// come over TLS. It tells of trouble, and of steps that wait for requests, where they can never come to pass. The error is
+// Problems, all of them.
+func (p *Program) CheckEndpoints(nodes []cluster.NodeName, secure bool) error {
+	c := &problems{file: p.file.name, lines: p.file.lines}
+	reached := func(m *match) {
+		if m == nil || slices.ContainsFunc(nodes, func(n cluster.NodeName) bool { return m.nodes.match(string(n)) }) {
+			return
+		}
+		c.add(m.src.Node[0].At, "no request arrives at node %s: clients reach %s only; with an address per node they reach each", m.src.Node[0], nodes[0])
+	}
+	for _, s := range p.steps {
+		if s.when.requests != nil {
+			reached(s.when.requests.match)
+		}
+		if s.do == nil || s.do.impair == nil {
+			continue
+		}
+		reached(s.do.impair.match)
+		if s.do.impair.TLS != "" && !secure {
+			c.add(s.mark.At, "%s has trouble with certificates, and connections have no TLS here", s.id)
+		}
 	}
 	return c.err()
 }

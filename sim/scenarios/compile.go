@@ -71,43 +71,6 @@ func (p *Program) Steps() []string {
 	return out
 }
 
-// Impairs tells where the program puts impairments in force: nil for one that never does. A world that has no hand on the
-// wire cannot run the others.
-func (p *Program) Impairs() []Pos {
-	var out []Pos
-	for _, s := range p.steps {
-		if s.do != nil && s.do.impair != nil {
-			out = append(out, s.mark.At)
-		}
-	}
-	return out
-}
-
-// ReadsBodies tells where the program looks into the XML of requests: nil for one that never does. See Request.Body.
-func (p *Program) ReadsBodies() []Pos {
-	var out []Pos
-	look := func(m *match) {
-		if m != nil && m.xpath != nil {
-			out = append(out, m.src.XPath.At)
-		}
-	}
-	for _, s := range p.steps {
-		if s.when.requests != nil {
-			look(s.when.requests.match)
-		}
-		if s.expect != nil {
-			look(s.expect.match)
-		}
-		if s.do != nil && s.do.check != nil {
-			look(s.do.check.match)
-		}
-		if s.do != nil && s.do.impair != nil {
-			look(s.do.impair.match)
-		}
-	}
-	return out
-}
-
 // Setting is a knob of the service and a value for it.
 type Setting struct{ Knob, Value string }
 
@@ -720,6 +683,7 @@ func (c *compiler) trouble(i int, t *Trouble) {
 	c.trigger(s, &t.Trigger, true, false, true)
 	imp := c.ails(s, &t.Ails, t.Match)
 	imp.requests = s.when.requests
+	imp.Written = flow(t, append([]string{"requests"}, keysOf(reflect.TypeOf(t.Ails))...)...)
 	if t.Requests != nil && t.Requests.Match != nil && t.Match != nil {
 		c.add(t.Match.At, "match is given here and in requests; one of them is enough")
 	}
@@ -744,7 +708,7 @@ func (a *Ails) summary() string {
 }
 
 func (c *compiler) ails(s *step, a *Ails, m *RequestMatch) *Impairment {
-	i := &Impairment{ID: s.id, key: s.key, at: s.mark.At, seed: chance(c.seed), Reset: -1, Truncate: -1}
+	i := &Impairment{ID: s.id, Written: flow(a, keysOf(reflect.TypeOf(*a))...), key: s.key, at: s.mark.At, seed: chance(c.seed), Reset: -1, Truncate: -1}
 	i.match = c.match(m)
 	i.share = c.percent(a.Chance)
 	i.latency = c.spread(a.Latency)
@@ -778,8 +742,11 @@ func (c *compiler) ails(s *step, a *Ails, m *RequestMatch) *Impairment {
 	i.Refuse = c.truth(a.Refuse, "refuse")
 	i.TLS = c.word(a.TLS, "TLS trouble", []string{"expired", "wrongName"})
 	i.ExpireSession = c.truth(a.ExpireSession, "expireSession")
-	if (i.Refuse || i.TLS != "") && (m != nil || s.when.requests != nil) {
-		c.add(s.mark.At, "%s refuses connections or breaks TLS, when there is no request yet: match and requests cannot be told", s.id)
+	if i.ofConnections() && (!i.match.onlyNodes() || s.when.requests != nil) {
+		c.add(s.mark.At, "%s refuses connections or breaks TLS, when there is no request yet: match can tell the node only, and there is nothing to count", s.id)
+	}
+	if i.Refuse && (a.Latency != nil || a.Dribble != nil) {
+		c.add(s.mark.At, "%s refuses connections: there is no answer that could come later or slowly", s.id)
 	}
 	var ends, all []string
 	for _, key := range keysGiven(a) {

@@ -2,10 +2,12 @@ package scenarios
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -402,6 +404,62 @@ func canonical(n *yaml.Node) string {
 	}
 	write(n)
 	return b.String()
+}
+
+// flow writes keys of a struct of written.go as a mapping in one line, which can be read again.
+func flow(written any, keys ...string) string {
+	v := reflect.Indirect(reflect.ValueOf(written))
+	var said []string
+	for _, key := range keys {
+		f, ok := field(v, key)
+		if !ok { // which is a scalar that could also stand alone
+			f, _ = field(v, ",scalar")
+		}
+		if !f.IsZero() {
+			said = append(said, key+": "+flowValue(f))
+		}
+	}
+	return "{" + strings.Join(said, ", ") + "}"
+}
+
+func flowValue(v reflect.Value) string {
+	var said []string
+	switch x := v.Interface().(type) {
+	case Text:
+		return quoted(x.Text)
+	case Texts:
+		if len(x) == 1 {
+			return quoted(x[0].Text)
+		}
+		for _, t := range x {
+			said = append(said, quoted(t.Text))
+		}
+		return "[" + strings.Join(said, ", ") + "]"
+	case Pairs:
+		for _, p := range x {
+			said = append(said, quoted(p.Key.Text)+": "+quoted(p.Value.Text))
+		}
+		return "{" + strings.Join(said, ", ") + "}"
+	}
+	v = reflect.Indirect(v)
+	if alone, ok := field(v, ",scalar"); ok && !alone.IsZero() {
+		return flowValue(alone)
+	}
+	return flow(v.Interface(), keysOf(v.Type())...)
+}
+
+var plainText = regexp.MustCompile(`^[\w/][\w./%+-]*$`)
+
+// quoted writes a text, in quotes unless every reader of YAML takes it as it is.
+func quoted(text string) string {
+	if plainText.MatchString(text) && !slices.Contains(notText, strings.ToLower(text)) && !strings.EqualFold(text, "null") {
+		return text
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b) // whose texts are YAML too
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // which never fails on a text
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // didYouMean names the nearest of the names or, when none is near, all of them.

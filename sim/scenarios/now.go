@@ -61,6 +61,25 @@ func parseStep(p *problems, id string, data []byte) *File {
 	return &File{Timeline: []*Step{st}, name: p.file, lines: p.lines}
 }
 
+// LoadImpairment makes a program of one impairment, written like an entry of the section impairments: it is in force from when the
+// program runs, or as its trigger says, whose times then count from that moment. Without an id it gets the one given. name is
+// what messages call the text. The error is Problems, all of them.
+func LoadImpairment(name, id string, data []byte, o Options) (*Program, error) {
+	p := &problems{file: name}
+	if root := document(p, data, "there is no impairment: expected trouble, such as latency: 80ms"); root != nil {
+		t, r := &Trouble{}, reader{problems: p}
+		r.value(root, reflect.ValueOf(t).Elem(), "the impairment", 0)
+		if !t.ID.Given() {
+			t.ID = Text{id, t.At}
+		}
+		prog := compile(p, &File{Impairments: []*Trouble{t}, name: name, lines: p.lines}, o)
+		if len(p.list) == 0 {
+			return prog, nil
+		}
+	}
+	return nil, p.err()
+}
+
 // Selector chooses devices as where does. It never changes.
 type Selector struct{ where *where }
 

@@ -96,7 +96,7 @@ func (w *world) RemoveUser(c scenarios.Cause, name string) error {
 	return nil
 }
 func (w *world) Impair(_ scenarios.Cause, i *scenarios.Impairment) { w.troubles.Add(i) }
-func (w *world) Lift(_ scenarios.Cause, id string)                 { w.troubles.Remove(id) }
+func (w *world) Lift(_ scenarios.Cause, id string)                 { w.troubles.Lift(id) }
 func (w *world) Log(e scenarios.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -346,7 +346,7 @@ timeline:
 	n := uint64(0)
 	ask := func(operation, user, body string) {
 		n++
-		r.Request(scenarios.Request{Number: n, At: w.clock.Now(), Operation: operation, User: user, Body: func() []byte { return []byte(body) }})
+		r.Request(scenarios.Request{Number: n, At: w.clock.Now(), Operation: operation, User: user, Body: scenarios.NewBody(func() string { return body })})
 	}
 	ask("selectCtiItem", "poller", "<a/>")
 	ask("selectCtiItem", "", "<not xml")
@@ -403,7 +403,7 @@ timeline:
 	require.InDelta(t, 250, slow, 50)
 	require.Equal(t, []int{20, 21, 22}, cut)
 	w.clock.Advance(3 * time.Minute)
-	body := func() []byte { return []byte("<a><Status/></a>") }
+	body := scenarios.NewBody(func() string { return "<a><Status/></a>" })
 	require.Equal(t, "asked", ids(scenarios.Request{User: "poller", Node: "cucm-sub2", Body: body}))
 	require.Empty(t, ids(scenarios.Request{User: "poller", Node: "cucm-pub", Body: body}))
 	require.Empty(t, ids(scenarios.Request{User: "poller", Node: "cucm-sub2"}))
@@ -416,13 +416,14 @@ timeline:
 	var on []string
 	for range 30 {
 		w.clock.Advance(time.Minute)
-		if ids(scenarios.Request{}) == "again" {
+		require.Empty(t, ids(scenarios.Request{}), "a refused connection makes no request")
+		if i := w.troubles.Connection(1, "cucm-pub"); i != nil && i.ID == "again" {
 			on = append(on, w.clock.Now().Format("15:04"))
 		}
 	}
 	require.Equal(t, []string{"08:10", "08:11", "08:20", "08:21"}, on)
 	require.True(t, r.Done())
-	require.False(t, w.troubles.Active()[0].Whole())
+	require.Equal(t, `{requests: {match: {operation: selectCmDeviceExt}, from: 20, to: 22}, reset: {afterBytes: 4096}}`, w.troubles.Active()[0].Written)
 }
 
 func TestVerdicts(t *testing.T) {

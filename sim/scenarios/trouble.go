@@ -1,10 +1,11 @@
 package scenarios
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/antchfx/xmlquery"
@@ -13,13 +14,28 @@ import (
 
 // Request is what a scenario may know of a client's request when it arrives.
 type Request struct {
-	Number    uint64    // which request it is since the start, from 1: with it go draws of chance
+	Number    uint64    // which request it is of those that are told of, from 1: with it go draws of chance
 	At        time.Time // in simulated time
 	Operation string    // selectCmDevice, selectCmDeviceExt or selectCtiItem; empty when it is none
 	Node      string    // the node that receives it
-	User      string    // empty when nobody has logged in
-	// Body gives the request's XML, for XPath. Nil: no XPath finds anything.
-	Body func() []byte
+	User      string    // as sent, with a wrong password too, or of the session; empty when it names nobody
+	Body      *Body     // nil: no XPath finds anything
+}
+
+// Body is the XML of a request, for XPath. It is asked for and parsed once, if at all. It is safe for concurrent use.
+type Body struct {
+	text func() string
+	once sync.Once
+	doc  *xmlquery.Node // nil when it cannot be read
+}
+
+// NewBody makes the body of a request from its XML, which is UTF-8 and declares no other charset. In what is not well-formed no
+// XPath finds anything.
+func NewBody(text func() string) *Body { return &Body{text: text} }
+
+func (b *Body) tree() *xmlquery.Node {
+	b.once.Do(func() { b.doc, _ = xmlquery.Parse(strings.NewReader(b.text())) })
+	return b.doc
 }
 
 // Answer is a request and what became of it.
@@ -53,8 +69,8 @@ func (m *match) hits(r *Request) bool {
 	if r.Body == nil {
 		return false
 	}
-	doc, err := xmlquery.Parse(bytes.NewReader(r.Body()))
-	if err != nil {
+	doc := r.Body.tree()
+	if doc == nil {
 		return false
 	}
 	m.mu.Lock()
@@ -72,10 +88,16 @@ func (m *match) hits(r *Request) bool {
 	return false
 }
 
+// onlyNodes says that the match asks for nothing but the node, which is known before there is a request.
+func (m *match) onlyNodes() bool {
+	return m == nil || len(m.operations)+len(m.users) == 0 && m.xpath == nil
+}
+
 // Impairment is trouble that the simulator injects, ready to be used: the requests that it hits and what happens to
 // them. It never changes. Latency and Dribble go with any other; of the rest at most one is set.
 type Impairment struct {
-	ID string
+	ID      string
+	Written string // in the words of the language, without id and times: {latency: 80ms, chance: 2%}
 
 	Dribble       *SlowAnswer   // nil: the answer comes at once
 	Reset         int           // bytes of the body after which the connection is reset; below 0: not
@@ -105,9 +127,13 @@ type SlowAnswer struct {
 	Every time.Duration
 }
 
-// Whole says that the impairment depends on nothing of a request: it can be applied when a connection comes in, before
-// there is a request, as refused connections and trouble with certificates must be.
-func (i *Impairment) Whole() bool { return i.match == nil && i.requests == nil && i.share >= 1 }
+// ofConnections says that the impairment is about connections, and not about requests.
+func (i *Impairment) ofConnections() bool { return i.Refuse || i.TLS != "" }
+
+// ofRequests says that the impairment is about requests; one with TLS trouble can be about both.
+func (i *Impairment) ofRequests() bool {
+	return !i.ofConnections() || i.TLS != "" && (i.latency != nil || i.Dribble != nil)
+}
 
 // Hit is an impairment that has hit a request.
 type Hit struct {
@@ -118,6 +144,7 @@ type Hit struct {
 // Troubles is the impairments that are in force. The zero value is ready for use, with none. It is safe for concurrent
 // use, and calls nothing while it is locked.
 type Troubles struct {
+	some   atomic.Bool
 	mu     sync.Mutex
 	active []*active
 }
@@ -126,6 +153,9 @@ type active struct {
 	*Impairment
 	matched int // requests
 }
+
+// Any says that there are impairments in force. It costs next to nothing.
+func (t *Troubles) Any() bool { return t.some.Load() }
 
 // Add puts an impairment in force, in place of one with the same id.
 func (t *Troubles) Add(i *Impairment) {
@@ -136,10 +166,11 @@ func (t *Troubles) Add(i *Impairment) {
 	slices.SortStableFunc(t.active, func(a, b *active) int {
 		return cmp.Or(cmp.Compare(a.at.Line, b.at.Line), cmp.Compare(a.at.Column, b.at.Column))
 	})
+	t.some.Store(true)
 }
 
-// Remove lifts an impairment, and reports whether it was in force.
-func (t *Troubles) Remove(id string) bool {
+// Lift lifts an impairment, and reports whether it was in force.
+func (t *Troubles) Lift(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.removeLocked(id)
@@ -148,6 +179,7 @@ func (t *Troubles) Remove(id string) bool {
 func (t *Troubles) removeLocked(id string) bool {
 	before := len(t.active)
 	t.active = slices.DeleteFunc(t.active, func(a *active) bool { return a.ID == id })
+	t.some.Store(len(t.active) > 0)
 	return len(t.active) < before
 }
 
@@ -168,7 +200,7 @@ func (t *Troubles) Hits(r Request) []Hit {
 	// XPath may take its time, so it is looked for before the lock is taken.
 	var matched []*Impairment
 	for _, i := range t.Active() {
-		if i.match.hits(&r) && (i.requests == nil || i.requests.match.hits(&r)) {
+		if i.ofRequests() && i.match.hits(&r) && (i.requests == nil || i.requests.match.hits(&r)) {
 			matched = append(matched, i)
 		}
 	}
@@ -196,6 +228,21 @@ func (t *Troubles) Hits(r Request) []Hit {
 		out = append(out, h)
 	}
 	return out
+}
+
+// Connection tells which impairment hits a connection: of those that refuse connections or have trouble with certificates,
+// the one that is written first; nil for none. Connections are numbered from 1, and node is where this one arrives. The
+// same connection is always hit by the same impairment, as long as that is in force.
+func (t *Troubles) Connection(number uint64, node string) *Impairment {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.active {
+		if a.ofConnections() && (a.match == nil || a.match.nodes.match(node)) &&
+			(a.share >= 1 || a.seed.draw(a.key, "connection", "", int(number)) < a.share) {
+			return a.Impairment
+		}
+	}
+	return nil
 }
 
 // requests is a RequestCount made ready.

@@ -191,7 +191,7 @@ type RequestMatch struct {
 	Mark      `noun:"key of match"`
 	Operation Texts `yaml:"operation" doc:"Operation, such as selectCmDevice."`
 	Node      Texts `yaml:"node" doc:"The node that receives the request."`
-	User      Texts `yaml:"user" doc:"The user that makes it; * stands for any text."`
+	User      Texts `yaml:"user" doc:"The user that makes it, with a wrong password too; * stands for any text."`
 	XPath     Text  `yaml:"xpath" doc:"Finds something in the request's XML."`
 }
 

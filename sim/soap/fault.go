@@ -25,6 +25,7 @@ const (
 	FaultRateLimit = "rateLimit" // rule T4
 	FaultSession   = "session"   // rule H6
 	FaultInternal  = "internal"  // a bug in the simulator
+	FaultInjected  = "injected"  // an impairment's, in words of its own
 )
 
 // Error is the faultstring.
@@ -48,6 +49,8 @@ func (s *Service) NamedFault(name string, node cluster.NodeName, r *http.Request
 		return &Fault{Name: name, Code: "soapenv:Client", String: "The request is not one that the contract has"}
 	case FaultInternal:
 		return &Fault{Name: name, Code: "soapenv:Server", String: "Internal error"}
+	case FaultInjected:
+		return InjectedFault("soapenv:Server", "The server cannot answer this request now")
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ type reply struct {
 // refusal is the reason for an answer that is not a good one: a SOAP fault, or an HTTP status.
 type refusal struct {
 	fault         *Fault
-	status        int // when there is no fault
+	status        int  // when there is no fault
+	silent        bool // no answer at all
 	header, value string
 }
 
@@ -45,18 +46,15 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 	if wantsContract(x.HTTP) {
 		return s.contract(x, set)
 	}
-	if x.HTTP.Method != http.MethodPost {
-		return nil, methodNotAllowed(asksForContract(x.HTTP))
+	q, counts, no := s.understand(x, set)
+	if instead := s.impair(x); instead != nil {
+		no = instead
 	}
-	if no := s.authenticate(x, set); no != nil {
-		return nil, no
-	}
-	q, fault := s.read(x, set)
-	if fault != nil {
-		if set.countRefused {
+	if no != nil {
+		if counts && set.countRefused {
 			s.throttle.charge(s.cfg.Now(), x.Node, set)
 		}
-		return nil, &refusal{fault: fault}
+		return nil, no
 	}
 	if !s.throttle.allow(s.cfg.Now(), x.Node, set) {
 		return nil, &refusal{fault: rateFault(set, x.Node, soapAction(x.HTTP))}
@@ -73,6 +71,21 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 		out.header, out.value = "Set-Cookie", setCookie(s.sessions.start(x.User, x.Started))
 	}
 	return out, nil
+}
+
+// understand finds out who asks for what. counts says that the rate limit may count the request although it is refused.
+func (s *Service) understand(x *Exchange, set *Settings) (q query, counts bool, no *refusal) {
+	if x.HTTP.Method != http.MethodPost {
+		return query{}, false, methodNotAllowed(asksForContract(x.HTTP))
+	}
+	if no := s.authenticate(x, set); no != nil {
+		return query{}, false, no
+	}
+	q, fault := s.read(x, set)
+	if fault != nil {
+		return query{}, true, &refusal{fault: fault}
+	}
+	return q, true, nil
 }
 
 // read takes the body of a request and understands it.
@@ -251,19 +264,32 @@ func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exch
 	if s.cfg.Elapsed != nil {
 		x.Took = s.cfg.Elapsed() - x.began
 	}
+	var send func(http.ResponseWriter)
+	if t := x.trouble; t != nil {
+		x.trouble = nil // which whoever keeps the exchange must not keep
+		send = t.Deliver(x, out.status, out.body)
+	}
 	// The observer hears of it first, so that whoever has seen an answer finds the exchange in the journal.
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(x)
 	}
 	h := w.Header()
-	h.Set("Content-Type", out.contentType)
+	if out.contentType != "" {
+		h.Set("Content-Type", out.contentType)
+	}
 	h.Set("Date", x.Answered.UTC().Format(http.TimeFormat)) // of the simulated clock, like everything that an answer says
-	h.Set("Content-Length", strconv.Itoa(len(out.body)))
+	if !bodyless(out.status) {
+		h.Set("Content-Length", strconv.Itoa(len(out.body)))
+	}
 	if out.header != "" {
 		h.Set(out.header, out.value)
 	}
-	w.WriteHeader(out.status)
-	_, _ = w.Write(out.body) // fails when the client has gone, and then there is nobody to tell
+	if send != nil {
+		send(w)
+	} else {
+		w.WriteHeader(out.status)
+		_, _ = w.Write(out.body) // fails when the client has gone, and then there is nobody to tell
+	}
 	if cap(mem.out) <= keptScratch {
 		s.scratch.Put(mem)
 	}
@@ -283,6 +309,9 @@ func guarded(x *Exchange, mem *scratch, answer func(*Exchange, *scratch) (*reply
 // reply is a refusal as it is sent: the fault as SOAP in the request's version, or the status as a page (rule H7).
 func (no *refusal) reply(x *Exchange, mem *scratch) *reply {
 	out := &reply{status: no.status, header: no.header, value: no.value}
+	if no.silent || no.fault == nil && bodyless(no.status) {
+		return out
+	}
 	if no.fault == nil {
 		out.contentType = textHTML
 		mem.out = appendPage(mem.out[:0], no.status, x.HTTP.URL.Path)

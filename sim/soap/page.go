@@ -26,6 +26,10 @@ func appendPage(b []byte, status int, path string) []byte {
 	b = append(b, `</h1><hr><p><b>Type</b> Status report</p><p><b>Path</b> `...)
 	b = append(b, html.EscapeString(path)...)
 	b = append(b, `</p><p><b>Description</b> `...)
-	b = append(b, pageTexts[status]...)
+	text, known := pageTexts[status]
+	if !known { // which an impairment asked for
+		text = "The server gave this answer in place of another."
+	}
+	b = append(b, text...)
 	return append(b, `</p><hr></body></html>`...)
 }

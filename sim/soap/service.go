@@ -36,6 +36,9 @@ type Config struct {
 	// Elapsed is how much time of the wall has passed since a moment that is always the same, for Exchange.Took. Nil:
 	// nothing is measured.
 	Elapsed func() time.Duration
+	// Impair is asked once for every exchange but those for the contract, when it is known who asks for what or why that
+	// is refused, and before the rate limit counts it: what trouble befalls it. Nil, as a nil Trouble, means none.
+	Impair func(*Exchange) *Trouble
 	// Observe is called once for every exchange, on its goroutine, when the answer is ready to
 	// be sent. Nil: nobody listens.
 	Observe func(*Exchange)
@@ -101,9 +104,14 @@ func (s *Service) SetUsers(list []User) error {
 // passed (rule H6). It says how many.
 func (s *Service) ExpireSessions(user string) int { return s.sessions.expire(user) }
 
+// EndSession ends the session of which a request has the cookie, as if its idle time-out had passed (rule H6). It says
+// whether there was one.
+func (s *Service) EndSession(r *http.Request) bool { return s.sessions.end(sessionIDs(r)) }
+
 // Exchange is one request and what became of it. An observer copies what it wants to keep: when it has returned, the memory of an
 // exchange is used for another one.
 type Exchange struct {
+	Number    uint64           // which it is to whoever counts exchanges; the service leaves it 0
 	Started   time.Time        // simulated time of the request's arrival
 	Answered  time.Time        // simulated time at which the answer was ready
 	Took      time.Duration    // the same time by the wall; 0 without Config.Elapsed
@@ -137,14 +145,16 @@ type Exchange struct {
 	Truncated       bool
 	SnapshotVersion uint64 // of the cluster that was asked; 0 when none was
 
-	HTTPStatus                  int
+	HTTPStatus                  int    // 0: nothing was answered, which only an impairment can bring about
 	Fault                       *Fault // nil for everything but SOAP faults
 	Advice                      []Advice
-	RequestBytes, ResponseBytes int    // of the bodies; a request's is counted after gzip is undone
-	Panic                       string // what went wrong in the simulator itself, with the stack; empty otherwise
+	RequestBytes, ResponseBytes int      // of the bodies; a request's is counted after gzip is undone
+	Panic                       string   // what went wrong in the simulator itself, with the stack; empty otherwise
+	Impaired                    []Firing // nil for an exchange that no impairment hit
 
-	began  time.Duration // Config.Elapsed at the arrival
-	silent bool          // a node that was asked does not respond
+	began   time.Duration // Config.Elapsed at the arrival
+	silent  bool          // a node that was asked does not respond
+	trouble *Trouble
 }
 
 func (x *Exchange) advise(id string, value ...any) {
@@ -191,6 +201,9 @@ func (s *Service) NotFound(node cluster.NodeName) http.Handler {
 		s.exchange(w, s.begin(r, node), func(x *Exchange, _ *scratch) (*reply, *refusal) {
 			if strings.Contains(strings.ToLower(r.URL.Path), "/realtimeservice/services/risport") {
 				x.advise(AdviceDeprecatedPath, quoted(r.URL.Path))
+			}
+			if instead := s.impair(x); instead != nil {
+				return nil, instead
 			}
 			return nil, &refusal{status: http.StatusNotFound}
 		})

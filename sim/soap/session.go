@@ -95,6 +95,19 @@ func (t *sessions) expire(user string) int {
 	return n
 }
 
+// end ends the sessions with these ids, and says whether there were any.
+func (t *sessions) end(ids []string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ended := false
+	for _, id := range ids {
+		if e := t.byID[id]; e != nil && !e.Value.(*session).expired {
+			e.Value.(*session).expired, ended = true, true
+		}
+	}
+	return ended
+}
+
 func appendHex(b []byte, n uint64) []byte {
 	const digits = "0123456789ABCDEF"
 	for shift := 60; shift >= 0; shift -= 4 {
