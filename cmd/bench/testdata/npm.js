@@ -48,5 +48,5 @@ const services = new Proxy({}, { get: () => ports });
 
 const [host, port] = address.split(':');
 const server = http.createServer((_, response) => response.writeHead(404).end());
-soap.listen(server, servicePath, services, fs.readFileSync(contract, 'utf8'));
+soap.listen(server, { path: servicePath, services, xml: fs.readFileSync(contract, 'utf8'), enableChunkedEncoding: false });
 server.listen(Number(port), host);
