@@ -3,6 +3,7 @@ package soap
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,7 +27,8 @@ type users []userEntry
 type userEntry struct {
 	name           string
 	nameSum, pwSum [sha256.Size]byte
-	allowed        bool // has the role
+	headerSum      [sha256.Size]byte // of the Authorization header as nearly all clients spell it
+	allowed        bool              // has the role
 }
 
 func newUsers(list []User) (users, error) {
@@ -45,10 +47,11 @@ func newUsers(list []User) (users, error) {
 			errs = append(errs, fmt.Errorf("user %q: there is already a user of this name", u.Name))
 		}
 		us = append(us, userEntry{
-			name:    u.Name,
-			nameSum: sha256.Sum256([]byte(u.Name)),
-			pwSum:   sha256.Sum256([]byte(u.Password)),
-			allowed: len(u.Roles) == 0 || slices.Contains(u.Roles, RoleServiceability),
+			name:      u.Name,
+			nameSum:   sha256.Sum256([]byte(u.Name)),
+			pwSum:     sha256.Sum256([]byte(u.Password)),
+			headerSum: sha256.Sum256([]byte("Basic " + base64.StdEncoding.EncodeToString([]byte(u.Name+":"+u.Password)))),
+			allowed:   len(u.Roles) == 0 || slices.Contains(u.Roles, RoleServiceability),
 		})
 	}
 	return us, errors.Join(errs...)
@@ -62,6 +65,22 @@ func (us users) check(name, password string) *userEntry {
 	for i := range us {
 		ok := subtle.ConstantTimeCompare(us[i].nameSum[:], nameSum[:]) & subtle.ConstantTimeCompare(us[i].pwSum[:], pwSum[:])
 		found = subtle.ConstantTimeSelect(ok, i, found)
+	}
+	if found < 0 {
+		return nil
+	}
+	return &us[found]
+}
+
+// checkHeader finds the user whose credentials an Authorization header holds, nil when it cannot tell: check can then. It takes
+// a time that says no more than check's.
+func (us users) checkHeader(header []string) *userEntry {
+	if len(header) == 0 {
+		return nil
+	}
+	sum, found := sha256.Sum256([]byte(header[0])), -1
+	for i := range us {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(us[i].headerSum[:], sum[:]), i, found)
 	}
 	if found < 0 {
 		return nil
@@ -93,9 +112,10 @@ const (
 // cannot be (rules H5 and H6). It reads headers only.
 func (s *Service) authenticate(x *Exchange, set *Settings) *refusal {
 	table := *s.users.Load()
-	name, password, basic := x.HTTP.BasicAuth()
-	var user *userEntry
-	if basic {
+	user := table.checkHeader(x.HTTP.Header["Authorization"])
+	if user != nil {
+		x.User, x.Login = user.name, BasicLogin
+	} else if name, password, basic := x.HTTP.BasicAuth(); basic {
 		x.User = name
 		if user = table.check(name, password); user == nil {
 			return unauthorized(set.realm)
@@ -103,7 +123,8 @@ func (s *Service) authenticate(x *Exchange, set *Settings) *refusal {
 		x.Login = BasicLogin
 	}
 	if set.sessions {
-		owner, state := s.sessions.use(sessionIDs(x.HTTP), x.Started, set.sessionIdle)
+		var room [4]sessionID
+		owner, state := s.sessions.use(sessionIDs(room[:0], x.HTTP), x.Started, set.sessionIdle)
 		switch {
 		case state == sessionExpired:
 			// Whoever it is: the session's end is the session's, and right credentials beside it do not help.

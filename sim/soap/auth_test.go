@@ -98,6 +98,8 @@ func TestUsers_H5_CheckFindsTheRightOne(t *testing.T) {
 		for _, password := range []string{"1", "2", "3", ""} {
 			right := map[string]string{"a": "1", "b": "2", "c": "3"}[name] == password && password != ""
 			u := us.check(name, password)
+			assert.Same(t, u, us.checkHeader([]string{basic(name, password), "ignored"}), "the short way finds the same as the long one")
+			assert.Nil(t, us.checkHeader([]string{strings.ToLower(basic(name, password))}), "which reads other spellings")
 			if assert.Equal(t, right, u != nil, "%s %s", name, password) && right {
 				assert.Equal(t, name, u.name)
 			}

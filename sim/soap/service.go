@@ -106,7 +106,7 @@ func (s *Service) ExpireSessions(user string) int { return s.sessions.expire(use
 
 // EndSession ends the session of which a request has the cookie, as if its idle time-out had passed (rule H6). It says
 // whether there was one.
-func (s *Service) EndSession(r *http.Request) bool { return s.sessions.end(sessionIDs(r)) }
+func (s *Service) EndSession(r *http.Request) bool { return s.sessions.end(sessionIDs(nil, r)) }
 
 // Exchange is one request and what became of it. An observer copies what it wants to keep: when it has returned, the memory of an
 // exchange is used for another one.

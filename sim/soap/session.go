@@ -1,9 +1,9 @@
 package soap
 
 import (
-	"container/list"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -15,22 +15,31 @@ const SessionCookieName = "JSESSIONIDSSO"
 // cookie is then unknown, which is to say ignored (simulator's choice).
 const keptSessions = 10_000
 
-// sessions remembers who has logged in. It is safe for concurrent use.
+// sessions remembers who has logged in. A client that sends its password each time, and never the cookie, makes a session with
+// each request, so that a session costs no memory of its own. It is safe for concurrent use.
 type sessions struct {
-	mu     sync.Mutex
-	ids    *rand.PCG
-	byID   map[string]*list.Element
-	recent list.List // of *session, the one used last in front
+	mu   sync.Mutex
+	ids  *rand.PCG
+	byID map[sessionID]int32 // places in table
+
+	// table has keptSessions entries at the most. They are a ring in order of use: 0 stands for no session, and between the
+	// one used last, table[0].older, and the one unused for longest, table[0].newer.
+	table []session
 }
 
 type session struct {
-	id, user string
-	used     time.Time // last
-	expired  bool
+	id           sessionID
+	user         string
+	used         time.Time // last
+	expired      bool
+	newer, older int32
 }
 
+// sessionID is what 32 hexadecimal digits say.
+type sessionID struct{ high, low uint64 }
+
 func newSessions(seed uint64) *sessions {
-	return &sessions{ids: rand.NewPCG(seed, 0x4a53455353494f4e), byID: map[string]*list.Element{}}
+	return &sessions{ids: rand.NewPCG(seed, 0x4a53455353494f4e), byID: map[sessionID]int32{}, table: make([]session, 1)}
 }
 
 type sessionState uint8
@@ -43,22 +52,23 @@ const (
 
 // use looks up the ids that a request carries and marks the session as used now. A live session outweighs an expired
 // one; an expired one stays expired. idle 0 means that sessions last.
-func (t *sessions) use(ids []string, now time.Time, idle time.Duration) (user string, state sessionState) {
+func (t *sessions) use(ids []sessionID, now time.Time, idle time.Duration) (user string, state sessionState) {
 	if len(ids) == 0 {
 		return "", sessionUnknown
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range ids {
-		e := t.byID[id]
-		if e == nil {
+		at, known := t.byID[id]
+		if !known {
 			continue
 		}
-		s := e.Value.(*session)
+		s := &t.table[at]
 		if idle > 0 && now.Sub(s.used) > idle {
 			s.expired = true
 		}
-		t.recent.MoveToFront(e)
+		t.takeOutLocked(at)
+		t.putFirstLocked(at)
 		if !s.expired {
 			s.used = now
 			return s.user, sessionLive
@@ -68,17 +78,34 @@ func (t *sessions) use(ids []string, now time.Time, idle time.Duration) (user st
 	return "", state
 }
 
-// start makes a session and gives its id: 32 upper-case hexadecimal digits.
-func (t *sessions) start(user string, now time.Time) string {
+// start makes a session.
+func (t *sessions) start(user string, now time.Time) sessionID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := string(appendHex(appendHex(make([]byte, 0, 32), t.ids.Uint64()), t.ids.Uint64()))
-	t.byID[id] = t.recent.PushFront(&session{id: id, user: user, used: now})
-	if len(t.byID) > keptSessions {
-		oldest := t.recent.Remove(t.recent.Back()).(*session)
-		delete(t.byID, oldest.id)
+	id := sessionID{t.ids.Uint64(), t.ids.Uint64()}
+	at := int32(len(t.table))
+	if at <= keptSessions {
+		t.table = append(t.table, session{})
+	} else {
+		at = t.table[0].newer
+		t.takeOutLocked(at)
+		delete(t.byID, t.table[at].id)
 	}
+	t.table[at] = session{id: id, user: user, used: now}
+	t.byID[id] = at
+	t.putFirstLocked(at)
 	return id
+}
+
+func (t *sessions) takeOutLocked(at int32) {
+	s := &t.table[at]
+	t.table[s.newer].older, t.table[s.older].newer = s.older, s.newer
+}
+
+func (t *sessions) putFirstLocked(at int32) {
+	s := &t.table[at]
+	s.newer, s.older = 0, t.table[0].older
+	t.table[s.older].newer, t.table[0].older = at, at
 }
 
 // expire ends every session of a user, or of all users when user is empty, and says how many.
@@ -86,8 +113,8 @@ func (t *sessions) expire(user string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
-	for e := t.recent.Front(); e != nil; e = e.Next() {
-		if s := e.Value.(*session); !s.expired && (user == "" || s.user == user) {
+	for i := range t.table[1:] {
+		if s := &t.table[1+i]; !s.expired && (user == "" || s.user == user) {
 			s.expired = true
 			n++
 		}
@@ -96,42 +123,69 @@ func (t *sessions) expire(user string) int {
 }
 
 // end ends the sessions with these ids, and says whether there were any.
-func (t *sessions) end(ids []string) bool {
+func (t *sessions) end(ids []sessionID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ended := false
 	for _, id := range ids {
-		if e := t.byID[id]; e != nil && !e.Value.(*session).expired {
-			e.Value.(*session).expired, ended = true, true
+		if at, known := t.byID[id]; known && !t.table[at].expired {
+			t.table[at].expired, ended = true, true
 		}
 	}
 	return ended
 }
 
-func appendHex(b []byte, n uint64) []byte {
-	const digits = "0123456789ABCDEF"
-	for shift := 60; shift >= 0; shift -= 4 {
-		b = append(b, digits[n>>shift&15])
-	}
-	return b
-}
-
-// sessionIDs reads the session cookies of a request. A client may echo the whole Set-Cookie value: its attributes then
-// look like further cookies, and are passed over (rule H6).
-func sessionIDs(r *http.Request) []string {
-	if r.Header["Cookie"] == nil {
-		return nil
-	}
-	var ids []string
-	for _, c := range r.CookiesNamed(SessionCookieName) {
-		ids = append(ids, c.Value)
+// sessionIDs appends what the session cookies of a request say. A client may echo the whole Set-Cookie value: its attributes
+// then look like further cookies, and are passed over (rule H6). A value that is no id was never issued, so that it counts no
+// more than one that is not known.
+func sessionIDs(ids []sessionID, r *http.Request) []sessionID {
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if strings.Trim(name, " \t") != SessionCookieName {
+				continue
+			}
+			if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+				value = value[1 : n-1]
+			}
+			if id, ok := parseSessionID(value); ok {
+				ids = append(ids, id)
+			}
+		}
 	}
 	return ids
 }
 
+func parseSessionID(digits string) (id sessionID, ok bool) {
+	if len(digits) != 32 {
+		return id, false
+	}
+	for i := 0; i < len(digits); i++ {
+		d := strings.IndexByte(hexDigits, digits[i])
+		if d < 0 {
+			return id, false
+		}
+		id.high = id.high<<4 | id.low>>60
+		id.low = id.low<<4 | uint64(d)
+	}
+	return id, true
+}
+
+const hexDigits = "0123456789ABCDEF"
+
 // setCookie is the Set-Cookie value of a new session.
-func setCookie(id string) string {
-	return SessionCookieName + "=" + id + "; Path=/; Secure; HttpOnly"
+func setCookie(id sessionID) string {
+	const name, attributes = SessionCookieName + "=", "; Path=/; Secure; HttpOnly"
+	var b [len(name) + 32 + len(attributes)]byte
+	out := append(b[:0], name...)
+	for _, half := range [2]uint64{id.high, id.low} {
+		for shift := 60; shift >= 0; shift -= 4 {
+			out = append(out, hexDigits[half>>shift&15])
+		}
+	}
+	return string(append(out, attributes...))
 }
 
 // SessionFault is what a request in an expired session gets (rule H6). Clients look for either half of its text.

@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 var cookieForm = regexp.MustCompile(`^JSESSIONIDSSO=([0-9A-F]{32}); Path=/; Secure; HttpOnly$`)
@@ -157,12 +160,12 @@ func TestExpireSessions(t *testing.T) {
 // The same seed gives the same ids, another seed others, and none comes twice.
 func TestSessions_RepeatUnderTheSameSeed(t *testing.T) {
 	a, b, c := newSessions(7), newSessions(7), newSessions(8)
-	seen := map[string]bool{}
+	seen := map[sessionID]bool{}
 	for range 1000 {
 		id := a.start("u", start)
 		assert.Equal(t, id, b.start("u", start))
 		assert.NotEqual(t, id, c.start("u", start))
-		assert.Regexp(t, `^[0-9A-F]{32}$`, id)
+		assert.Regexp(t, cookieForm, setCookie(id))
 		assert.False(t, seen[id])
 		seen[id] = true
 	}
@@ -175,15 +178,15 @@ func TestSessions_AreBounded(t *testing.T) {
 	for i := range keptSessions + 100 {
 		s.start("flood", start)
 		if i%1000 == 0 {
-			_, state := s.use([]string{used}, start, time.Minute)
+			_, state := s.use([]sessionID{used}, start, time.Minute)
 			require.Equal(t, sessionLive, state)
 		}
 	}
 	assert.Len(t, s.byID, keptSessions)
-	assert.Equal(t, keptSessions, s.recent.Len())
-	_, state := s.use([]string{idle}, start, time.Minute)
+	assert.Len(t, s.table, 1+keptSessions)
+	_, state := s.use([]sessionID{idle}, start, time.Minute)
 	assert.Equal(t, sessionUnknown, state)
-	user, state := s.use([]string{used}, start, time.Minute)
+	user, state := s.use([]sessionID{used}, start, time.Minute)
 	assert.Equal(t, sessionLive, state)
 	assert.Equal(t, "used", user)
 }
@@ -195,7 +198,7 @@ func TestSessions_ConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				id := s.start("u", start)
-				if _, state := s.use([]string{id}, start, time.Minute); state == sessionUnknown {
+				if _, state := s.use([]sessionID{id}, start, time.Minute); state == sessionUnknown {
 					t.Error("a new session is unknown")
 				}
 				s.expire("nobody")
@@ -204,4 +207,30 @@ func TestSessions_ConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	assert.Equal(t, 1600, len(s.byID))
+}
+
+// H6: what counts as a session cookie is what net/http takes for one, however odd the header; its value is the id as it was
+// set.
+func TestSessionIDs_AgreeWithNetHTTP(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := sessionID{rapid.Uint64().Draw(t, "high"), rapid.Uint64().Draw(t, "low")}
+		cookie := setCookie(id)
+		pieces := rapid.SliceOfN(rapid.SampledFrom([]string{
+			cookie, cookie[:46], cookie[:45], strings.ToLower(cookie), SessionCookieName, "=", ";", "; ", ",", " ", "\t", `"`, cookie[14:46], "a=b", "Path=/", "\\", "\x01",
+		}), 0, 12)
+		r := &http.Request{Header: http.Header{}}
+		for range rapid.IntRange(0, 3).Draw(t, "headers") {
+			r.Header.Add("Cookie", strings.Join(pieces.Draw(t, "pieces"), ""))
+		}
+		var want []sessionID
+		for _, c := range r.CookiesNamed(SessionCookieName) {
+			var high, low uint64
+			if n, _ := fmt.Sscanf(c.Value, "%16X%16X", &high, &low); n == 2 && c.Value == fmt.Sprintf("%016X%016X", high, low) {
+				want = append(want, sessionID{high, low})
+			}
+		}
+		if got := sessionIDs(nil, r); !slices.Equal(got, want) {
+			t.Fatalf("%q: %v, want %v", r.Header["Cookie"], got, want)
+		}
+	})
 }
