@@ -40,6 +40,10 @@ type Options struct {
 	// ScenarioFS holds the file of Scenario, and files of clusters beside or below it. nil means the machine's files.
 	ScenarioFS fs.FS
 
+	// AllowOutside lets a scenario name the file of a cluster that is not in its folder or below. false means that such a file
+	// is refused: a scenario of somebody else reads only what came with it.
+	AllowOutside bool
+
 	// Devices is about how many devices the ready cluster has. 0 means as many as it has by itself.
 	Devices int
 

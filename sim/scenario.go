@@ -146,6 +146,23 @@ func (o *Options) words() (scenarios.Options, error) {
 	return known, nil
 }
 
+// ScenarioSchema is the JSON Schema (2020-12) of scenario files, for editors: see [scenarios.Schema].
+func ScenarioSchema() ([]byte, error) {
+	words, err := (&Options{}).words()
+	if err != nil {
+		return nil, err
+	}
+	var knobs []scenarios.KnobWords
+	for _, k := range soap.Knobs() {
+		one := scenarios.KnobWords{Name: k.Name, Doc: k.Doc, Values: k.Values}
+		if k.Kind == "boolean" {
+			one.Values = []string{"true", "false"}
+		}
+		knobs = append(knobs, one)
+	}
+	return scenarios.Schema(words, knobs), nil
+}
+
 // withCluster adds to what is wrong with a file what is wrong with its cluster, as far as that part can be understood.
 func (o *Options) withCluster(err error, data []byte, known scenarios.Options) error {
 	prog, problems := scenarios.LoadCluster(o.Scenario, data, known), (scenarios.Problems)(nil)
@@ -287,27 +304,32 @@ func (o *Options) clusterFile(prog *scenarios.Program, spec *scenarios.ClusterSp
 	}
 }
 
-// readBeside reads a file in the folder of o.Scenario or below it; "" is o.Scenario itself.
+// readBeside reads a file in the folder of o.Scenario or below it, or with o.AllowOutside elsewhere; "" is o.Scenario itself.
 func (o *Options) readBeside(name string) ([]byte, error) {
 	called := cmp.Or(name, o.Scenario)
-	files, base := o.ScenarioFS, path.Base(o.Scenario)
-	if files == nil {
+	files, base := o.ScenarioFS, path.Join(path.Dir(o.Scenario), filepath.ToSlash(name))
+	switch local := filepath.IsLocal(filepath.FromSlash(cmp.Or(name, "."))); {
+	case !local && !o.AllowOutside:
+		return nil, fmt.Errorf("%q is outside of the scenario's folder; --allow-outside (Options.AllowOutside) lets it be read", called)
+	case files != nil && name == "":
+		base = o.Scenario
+	case files != nil:
+	case name == "" || o.AllowOutside: // links are followed
+		whole := filepath.FromSlash(called)
+		if name != "" && !filepath.IsAbs(whole) {
+			whole = filepath.Join(filepath.Dir(o.Scenario), whole)
+		}
+		files, base = os.DirFS(filepath.Dir(whole)), filepath.Base(whole)
+	default:
 		root, err := os.OpenRoot(filepath.Dir(o.Scenario)) // which no link leaves either
 		if err != nil {
 			return nil, fmt.Errorf("%s cannot be read: %w", called, reasonOf(err))
 		}
 		defer root.Close()
-		files, base = root.FS(), filepath.Base(o.Scenario)
-	} else if sub, err := fs.Sub(files, path.Dir(o.Scenario)); err != nil {
-		return nil, fmt.Errorf("%q is not the name of a file in ScenarioFS: %w", o.Scenario, reasonOf(err))
-	} else {
-		files = sub
-	}
-	if name != "" {
-		base = path.Clean(filepath.ToSlash(name))
+		files, base = root.FS(), path.Clean(filepath.ToSlash(name))
 	}
 	if !fs.ValidPath(base) {
-		return nil, fmt.Errorf("%q is outside of the scenario's folder", called)
+		return nil, fmt.Errorf("%q is not the name of a file in ScenarioFS", called)
 	}
 	info, err := fs.Stat(files, base)
 	switch {

@@ -12,18 +12,25 @@ import (
 
 // newCheck is `risim check`.
 func newCheck(stdout, stderr io.Writer) *cobra.Command {
-	timeline := false
+	timeline, schema, o := false, false, sim.Options{}
 	cmd := &cobra.Command{
-		Use:   "check FILE.yaml... | NAME...",
+		Use:   "check [FILE.yaml | NAME]...",
 		Short: "Tell what is wrong with scenario files, without running them",
-		Long: `Check reads scenario files, or ready scenarios by name, and tells of everything that is wrong with them and with how they fit
-their clusters: file:line:column: what, and the line below it. With --timeline it prints what the
-scenario does, one event a line, on virtual time and without a service.`,
+		Long: `Check reads scenario files, files of clusters among them, or ready scenarios by name, and tells of everything
+that is wrong with them and with how they fit their clusters: file:line:column: what, and the line below it.
+
+With --timeline it prints what the scenario does, one event a line, on virtual time and without a service.
+With --schema it prints a JSON Schema, by which editors complete, explain and check what is typed.`,
 		Example: `  risim check outage.yaml
   risim check --timeline outage.yaml
-  risim check --timeline subscriber-outage          what a ready scenario does`,
+  risim check --timeline subscriber-outage          what a ready scenario does
+  risim check --schema >risim.schema.json           then, in a scenario: # yaml-language-server: $schema=risim.schema.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
+			case schema && (len(args) > 0 || timeline):
+				return hint(errors.New("check --schema checks nothing: it goes alone"), "risim check --schema >risim.schema.json")
+			case schema:
+				return nil
 			case len(args) == 0:
 				return hint(errors.New("check needs a scenario file"), "risim check FILE...")
 			case timeline && len(args) > 1:
@@ -32,9 +39,16 @@ scenario does, one event a line, on virtual time and without a service.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, files []string) error {
+			if schema {
+				text, err := sim.ScenarioSchema()
+				if err == nil {
+					_, err = stdout.Write(text)
+				}
+				return err
+			}
 			broken := 0
 			for _, file := range files {
-				o := sim.Options{Scenario: file}
+				o.Scenario = file
 				err := o.CheckScenario()
 				if err == nil && timeline {
 					var text string
@@ -56,6 +70,9 @@ scenario does, one event a line, on virtual time and without a service.`,
 			return nil
 		},
 	}
+	cmd.Flags().SortFlags = false
+	allowOutside(cmd.Flags(), &o)
+	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of scenario files")
 	cmd.Flags().BoolVar(&timeline, "timeline", false, "print the events of the scenario")
 	return cmd
 }

@@ -75,7 +75,13 @@ func (f *simFlags) define(flags *pflag.FlagSet, listen, withoutCADir string) {
 		})
 	flags.BoolVar(&o.Manual, "manual-clock", false, "let simulated time stand still, and with it the minute of the rate limit")
 	flags.BoolVar(&f.load, "load", false, "settings for load labs: no rate limit unless --rate-limit is given, short journal")
+	allowOutside(flags, o)
 	flags.StringVar(&o.CADir, "ca-dir", "", "`DIR` of the certificate authority, made on first use ("+withoutCADir+")")
+}
+
+// allowOutside defines the flag of that name.
+func allowOutside(flags *pflag.FlagSet, o *sim.Options) {
+	flags.BoolVar(&o.AllowOutside, "allow-outside", false, "let a scenario name the file of a cluster that is not in its folder or below")
 }
 
 // checked defines a flag whose value is looked at when it is parsed, but complained about together with all others.

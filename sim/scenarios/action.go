@@ -193,13 +193,29 @@ func takes(verb string) []string {
 	}[verb]
 }
 
-// onlyTakes complains of keys that an action has not.
-func (c *compiler) onlyTakes(do *act, at Pos, written any, common ...string) {
+// needs is which of these keys it cannot do without.
+func needs(verb string) []string {
+	return map[string][]string{
+		"devices.readdress": {"to"}, "devices.login": {"user"}, "churn": {"rate"}, "firmware.upgrade": {"load"},
+		"cti.open": {"application"}, "cti.close": {"application"}, "cti.fail": {"application"}, "cti.openDevices": {"application"},
+		"cti.closeDevices": {"application"},
+	}[verb]
+}
+
+// onlyTakes complains of keys that an action has not, and of those that it lacks.
+func (c *compiler) onlyTakes(do *act, m *Mark, written any, common ...string) {
+	for _, key := range needs(do.verb) {
+		f, ok := field(reflect.ValueOf(written).Elem(), key)
+		if !ok {
+			f, _ = field(reflect.ValueOf(written).Elem(), ",scalar")
+		}
+		c.need(m, f.Interface().(Text), do.verb, key)
+	}
 	allowed := slices.Concat(common, takes(do.verb))
 	for _, key := range append(keysGiven(written), scalarGiven(written)...) {
 		if !slices.Contains(allowed, key) {
 			f, _ := field(reflect.ValueOf(written).Elem(), key)
-			place := at
+			place := m.At
 			switch x := f.Interface().(type) {
 			case Text:
 				place = x.At
@@ -286,7 +302,7 @@ func fill(text string, d *cluster.Device) string {
 
 func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 	do.devices = true
-	c.onlyTakes(do, x.At, x, "where", "share", "count")
+	c.onlyTakes(do, &x.Mark, x, "where", "share", "count")
 	c.pick(do, &x.Pick)
 	picked := picks(do, &x.Pick)
 	said := slices.Clone(picked)
@@ -357,7 +373,7 @@ func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 		}, comeBack}
 		if do.verb == "churn" {
 			note("rate", x.Rate)
-			if c.need(&x.Mark, x.Rate, "churn", "rate") {
+			if x.Rate.Text != "" {
 				every, err := parseRate(x.Rate.Text)
 				if err != nil {
 					c.add(x.Rate.At, "%v", err)
@@ -367,7 +383,7 @@ func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 		}
 	case "devices.readdress":
 		note("to", x.To)
-		if !c.need(&x.Mark, x.To, do.verb, "to") {
+		if x.To.Text == "" {
 			return
 		}
 		network, err := netip.ParsePrefix(x.To.Text)
@@ -383,7 +399,7 @@ func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 		})
 	case "devices.login":
 		note("user", x.User)
-		if !c.need(&x.Mark, x.User, do.verb, "user") {
+		if x.User.Text == "" {
 			return
 		}
 		do.phases = once(func(m *moment) cluster.Change {
@@ -462,7 +478,6 @@ func (c *compiler) devicesSet(do *act, x *DevicesAction) {
 // upgrade is the life of a firmware download (rule V3): Upgrading; after its time Successful and gone for the reset, or
 // Failed; after the reset registered with the new load.
 func (c *compiler) upgrade(do *act, x *DevicesAction, away *spread) {
-	c.need(&x.Mark, x.Load, do.verb, "load")
 	takes := c.spread(x.Takes)
 	if takes == nil {
 		takes = fixed(4 * time.Minute)
@@ -514,8 +529,7 @@ func (c *compiler) devicesAdd(do *act, g *DeviceGroup) {
 }
 
 func (c *compiler) ctiAction(do *act, x *CtiAction) {
-	c.onlyTakes(do, x.At, x)
-	c.need(&x.Mark, x.Application, do.verb, "application")
+	c.onlyTakes(do, &x.Mark, x)
 	if x.Node.Given() {
 		do.needs = append(do.needs, x.Node)
 	}

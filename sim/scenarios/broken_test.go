@@ -138,6 +138,9 @@ func FuzzLoad(f *testing.F) {
 		if err != nil && !strings.HasPrefix(err.Error(), "x.yaml:") {
 			t.Errorf("error without a place: %v", err)
 		}
+		if prog != nil {
+			require.NoError(t, validate(t, ourSchema, data), "the schema is never stricter")
+		}
 	})
 }
 

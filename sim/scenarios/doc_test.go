@@ -13,15 +13,13 @@ import (
 	"github.com/risim/risim/sim/scenarios"
 )
 
-// Every scenario in the package comment loads, fits a cluster and runs.
-func TestGuide_EverySnippetRuns(t *testing.T) {
-	t.Parallel()
-	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments|parser.PackageClauseOnly)
-	require.NoError(t, err)
+// snippets are the scenarios in the package comment, which is the guide.
+func snippets(t *testing.T) []string {
+	t.Helper()
 	section := regexp.MustCompile(`^(scenario|summary|seed|clock|service|cluster|impairments|timeline|expect):`)
 	var snippets []string
 	block := ""
-	for line := range strings.Lines(file.Doc.Text() + "\nend\n") {
+	for line := range strings.Lines(guide(t) + "\nend\n") {
 		if code, ok := strings.CutPrefix(line, "\t"); ok {
 			block += code
 			continue
@@ -35,8 +33,21 @@ func TestGuide_EverySnippetRuns(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, len(snippets), 7)
+	return snippets
+}
+
+func guide(t *testing.T) string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments|parser.PackageClauseOnly)
+	require.NoError(t, err)
+	return file.Doc.Text()
+}
+
+// Every scenario in the package comment loads, fits a cluster and runs.
+func TestGuide_EverySnippetRuns(t *testing.T) {
+	t.Parallel()
 	s := site(t, 60).Snapshot()
-	for i, text := range snippets {
+	for i, text := range snippets(t) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			prog := load(t, "guide.yaml", text)
@@ -57,9 +68,7 @@ func TestGuide_EverySnippetRuns(t *testing.T) {
 // The guide names every section, action, kind of trouble and key of where.
 func TestGuide_NamesEverything(t *testing.T) {
 	t.Parallel()
-	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments|parser.PackageClauseOnly)
-	require.NoError(t, err)
-	guide := file.Doc.Text()
+	guide := guide(t)
 	words := scenarios.Vocabulary()
 	require.Greater(t, len(words), 60)
 	for _, word := range words {
