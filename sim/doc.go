@@ -44,7 +44,7 @@
 //	     '------> sim/soap, sim/scenarios and fixtures, for what options are made of, and verdicts: users, knobs, names
 //
 // sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has no clock,
-// goroutine, logger, network or randomness. A package from elsewhere has one address: gorilla/mux is in sim/http.go,
+// logger, network or randomness, and no goroutine but those that help to make a large cluster and are gone when it is made. A package from elsewhere has one address: gorilla/mux is in sim/http.go,
 // gofakeit in fixtures, YAML and XPath in sim/scenarios, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
 //
 // # One request
