@@ -53,7 +53,7 @@
 //  2. soap: who is it, what does it ask, may it ask again already
 //  3. cluster: one load of the present snapshot, which answers everything
 //  4. soap: the bytes of the answer, finished, then written at once
-//  5. journal.go: the exchange, as the service saw it
+//  5. ring.go: the exchange, as the service saw it, into the journal; filter.go and export.go are for reading it
 //
 // State is one immutable value. Requests read it without a lock; [Simulator.Apply] builds the next one, publishes it and
 // notes it in the journal under one lock, so that the journal's order is the order of states.
