@@ -7,8 +7,8 @@
 // There are two clocks behind one interface, [Clock]. A [Virtual] clock stands
 // still until [Virtual.Advance] moves it, and runs what is due on the goroutine
 // that moves it: when Advance returns, everything due has happened. A [Real]
-// clock follows the wall at a chosen speed, can be frozen, and runs what is due
-// on one goroutine of its own until [Real.Close].
+// clock follows the wall at a chosen speed, can be frozen and moved ahead, and runs
+// what is due on one goroutine of its own until [Real.Close].
 //
 // # Promises
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -28,6 +29,7 @@ type Real struct {
 	changed chan struct{} // closed, and replaced, when speed, frozen or closed changes
 	runner  uint64        // goroutineID of run
 	done    chan struct{} // closed when run returns
+	turn    sync.Mutex    // held by whoever advances the clock
 }
 
 // NewReal starts a clock that shows start now and moves speed simulated seconds
@@ -148,16 +150,77 @@ func (r *Real) Freeze() { r.change(func() { r.frozen = true }) }
 // that is not frozen it does nothing.
 func (r *Real) Unfreeze() { r.change(func() { r.frozen = false }) }
 
-// Close ends the clock's goroutine, waiting for a callback that is running.
-// What has not run never will, and every Wait ends. Closing again does no harm;
-// closing from a callback panics, as it would wait for itself.
-func (r *Real) Close() {
+// Next returns the time at which the next callback is due, and false if none
+// is registered.
+func (r *Real) Next() (time.Time, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e := r.first(); e != nil {
+		return e.due, true
+	}
+	return time.Time{}, false
+}
+
+// Advance moves the clock ahead by d, beside what the wall moves it, frozen or
+// not. When it returns, everything that falls due on the way has run, in order,
+// and each callback saw its due time, or somewhat later, as always. Calls from
+// several goroutines take turns. A d that is not positive runs what is due
+// now. On a closed clock it runs nothing. A call from a callback of the same
+// clock panics: register a callback instead.
+func (r *Real) Advance(d time.Duration) {
+	r.refuseOwn("Advance")
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	target := r.Now().Add(max(0, d))
+	for open := true; open; {
+		next, ok := r.Next()
+		if !ok || next.After(target) {
+			break
+		}
+		r.jumpTo(next)
+		open = r.catchUp()
+	}
+	r.jumpTo(target)
+}
+
+// jumpTo moves the clock to t, if that lies ahead.
+func (r *Real) jumpTo(t time.Time) {
+	r.change(func() {
+		if t.After(r.at) {
+			r.at = t.In(r.loc)
+		}
+	})
+}
+
+// catchUp waits until all that is due now has run; it is false on a clock that
+// is closed.
+func (r *Real) catchUp() bool {
+	done := make(chan struct{})
+	r.At(time.Time{}, "advance", func(time.Time) { close(done) })
+	select {
+	case <-done:
+		return true
+	case <-r.done:
+		return false
+	}
+}
+
+// refuseOwn panics when it is called from a callback of the clock, which method
+// would wait for.
+func (r *Real) refuseOwn(method string) {
 	r.mu.RLock()
 	runner, running := r.runner, r.running
 	r.mu.RUnlock()
 	if running != nil && runner == goroutineID() {
-		panic(fmt.Sprintf("clock: Close called from callback %q, which it would wait for", running.name))
+		panic(fmt.Sprintf("clock: %s called from callback %q, which it would wait for", method, running.name))
 	}
+}
+
+// Close ends the clock's goroutine, waiting for a callback that is running.
+// What has not run never will, and every Wait ends. Closing again does no harm;
+// closing from a callback panics, as it would wait for itself.
+func (r *Real) Close() {
+	r.refuseOwn("Close")
 	r.change(func() { r.closed = true })
 	<-r.done
 }

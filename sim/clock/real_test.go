@@ -384,3 +384,83 @@ func TestReal_UseFromManyGoroutines(t *testing.T) {
 	wg.Wait()
 	r.Close()
 }
+
+func TestReal_AdvanceRunsWhatIsDueOnTheWay(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newReal(t, epoch, 1)
+			if frozen {
+				r.Freeze()
+			}
+			type ran struct {
+				name    string
+				at, due time.Duration
+			}
+			var got []ran
+			var note func(name string, again time.Duration) func(time.Time)
+			note = func(name string, again time.Duration) func(time.Time) {
+				return func(due time.Time) {
+					got = append(got, ran{name, r.Now().Sub(epoch), due.Sub(epoch)})
+					if again > 0 && len(got) < 6 {
+						r.At(due.Add(again), name, note(name, again))
+					}
+				}
+			}
+			r.After(time.Minute, "each minute", note("each minute", time.Minute))
+			r.After(90*time.Second, "once", note("once", 0))
+			r.After(time.Hour, "later", note("later", 0))
+			r.Advance(3 * time.Minute)
+			assert.Equal(t, []ran{
+				{"each minute", time.Minute, time.Minute},
+				{"once", 90 * time.Second, 90 * time.Second},
+				{"each minute", 2 * time.Minute, 2 * time.Minute},
+				{"each minute", 3 * time.Minute, 3 * time.Minute},
+			}, got)
+			assert.Equal(t, epoch.Add(3*time.Minute), r.Now())
+			assert.Equal(t, frozen, r.Frozen())
+			next, ok := r.Next()
+			assert.True(t, ok)
+			assert.Equal(t, epoch.Add(4*time.Minute), next)
+			time.Sleep(time.Second)
+			want := epoch.Add(3*time.Minute + time.Second)
+			if frozen {
+				want = epoch.Add(3 * time.Minute)
+			}
+			assert.Equal(t, want, r.Now(), "it runs on from there")
+			r.Advance(-time.Hour)
+			assert.Equal(t, want, r.Now(), "time never goes back")
+		})
+	}
+}
+
+func TestReal_AdvanceWakesWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReal(t, epoch, 1)
+		r.Freeze()
+		waited := make(chan error)
+		go func() { waited <- r.Wait(t.Context(), time.Minute) }()
+		synctest.Wait()
+		r.Advance(time.Minute)
+		assert.NoError(t, <-waited)
+	})
+}
+
+func TestReal_AdvanceOnAClosedClockRunsNothing(t *testing.T) {
+	r := newReal(t, epoch, 1)
+	r.Freeze()
+	r.After(time.Minute, "never", func(time.Time) { t.Error("it ran on a closed clock") })
+	stands := r.Now()
+	r.Close()
+	r.Advance(time.Hour)
+	assert.Equal(t, stands.Add(time.Hour), r.Now())
+}
+
+func TestReal_AdvanceFromACallbackPanics(t *testing.T) {
+	r := newReal(t, epoch, 1)
+	said := make(chan any)
+	r.After(0, "impatient", func(time.Time) {
+		defer func() { said <- recover() }()
+		r.Advance(time.Minute)
+	})
+	assert.Contains(t, <-said, `Advance called from callback "impatient"`)
+}
