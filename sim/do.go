@@ -175,3 +175,13 @@ func (h *byHand) stop() ([]scenarios.Event, []uint64, error) {
 	h.stopped = true
 	return h.events, h.seqs, h.changed
 }
+
+// Selector makes a selector of the keys of where (see package scenarios) and their values, of which any will do; no keys select
+// all devices. The error tells of every key and value that is wrong.
+func (s *Simulator) Selector(keys map[string][]string) (*scenarios.Selector, error) {
+	words, err := s.options.words()
+	if err != nil {
+		return nil, err
+	}
+	return scenarios.NewSelector(keys, words)
+}

@@ -44,6 +44,10 @@ type Options struct {
 	// is refused: a scenario of somebody else reads only what came with it.
 	AllowOutside bool
 
+	// ScenarioText is the text of a scenario that is in no file; Scenario is then only what messages call it. It can name no other
+	// file. "" means that Scenario is read.
+	ScenarioText string
+
 	// Devices is about how many devices the ready cluster has. 0 means as many as it has by itself.
 	Devices int
 
@@ -88,6 +92,9 @@ type Options struct {
 	// afterwards. "" means one in memory, for this run only. See DefaultCADir.
 	CADir string
 
+	// CA is a certificate authority that several simulators share, instead of CADir. nil means one of its own, or CADir's.
+	CA *CA
+
 	// JournalSize is how many entries the journal keeps. 0 means 1,000; a negative one means none.
 	JournalSize int
 
@@ -97,6 +104,10 @@ type Options struct {
 	// JournalRaw is of how many exchanges, the newest, the journal keeps what was sent too: headers and the first 20 KiB of each body.
 	// 0 means 100; a negative one means none.
 	JournalRaw int
+
+	// Observe is told of every exchange when its answer is ready, on the goroutine that serves it; it must be quick, and must not
+	// keep the exchange. nil means that nobody is told.
+	Observe func(*soap.Exchange)
 
 	// Logger is told what an operator may want to know. nil discards; ForTest logs through the test.
 	Logger *slog.Logger
@@ -146,6 +157,12 @@ func (o *Options) check() error {
 	}
 	if o.Config != nil && o.Devices != 0 {
 		errs = append(errs, fmt.Errorf("%d devices cannot be had: only a ready cluster can be scaled, not one of one's own", o.Devices))
+	}
+	if o.CA != nil && o.CADir != "" {
+		errs = append(errs, fmt.Errorf("there are a certificate authority and a directory of another, %s: choose one of them", o.CADir))
+	}
+	if o.ScenarioText != "" && o.ScenarioFS != nil {
+		errs = append(errs, errors.New("there are the text of a scenario and files to read one from: choose one of them"))
 	}
 	if !(o.Speed >= 0) || math.IsInf(o.Speed, 1) {
 		errs = append(errs, fmt.Errorf("speed %v is not a positive number", o.Speed))

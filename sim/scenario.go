@@ -42,7 +42,7 @@ func (o Options) Timeline() (string, error) {
 // scenario makes o.Scenario's program and its cluster, as at the start.
 func (o Options) scenario() (*scenarios.Program, *cluster.Store, error) {
 	problems := []error{o.check()}
-	if o.Scenario == "" {
+	if o.Scenario == "" && o.ScenarioText == "" {
 		problems = append(problems, errors.New("there is no scenario"))
 	}
 	prog, err := o.program()
@@ -97,6 +97,8 @@ func unknownName(name, what string) error {
 // program reads o.Scenario; nil when there is none. For a ready one, its file takes the place of its name.
 func (o *Options) program() (*scenarios.Program, error) {
 	switch {
+	case o.ScenarioText != "":
+		o.Scenario = cmp.Or(o.Scenario, "scenario.yaml")
 	case o.Scenario == "":
 		return nil, nil
 	case IsScenarioFile(o.Scenario):
@@ -307,6 +309,12 @@ func (o *Options) clusterFile(prog *scenarios.Program, spec *scenarios.ClusterSp
 // readBeside reads a file in the folder of o.Scenario or below it, or with o.AllowOutside elsewhere; "" is o.Scenario itself.
 func (o *Options) readBeside(name string) ([]byte, error) {
 	called := cmp.Or(name, o.Scenario)
+	if o.ScenarioText != "" {
+		if name != "" {
+			return nil, fmt.Errorf("%s cannot be read: a scenario that is given as text has no folder", called)
+		}
+		return []byte(o.ScenarioText), nil
+	}
 	files, base := o.ScenarioFS, path.Join(path.Dir(o.Scenario), filepath.ToSlash(name))
 	switch local := filepath.IsLocal(filepath.FromSlash(cmp.Or(name, "."))); {
 	case !local && !o.AllowOutside:

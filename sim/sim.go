@@ -197,14 +197,13 @@ func (s *Simulator) secure() (err error) {
 		return nil
 	}
 	now := time.Now() // see tls.go: not simulated
-	if s.options.CADir == "" {
-		s.ca, err = newAuthority(now)
-	} else {
-		s.ca, err = openAuthority(s.options.CADir, now)
+	ca := s.options.CA
+	if ca == nil {
+		if ca, err = NewCA(s.options.CADir); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
+	s.ca = ca.authority
 	addrs := addresses(s.endpoints)
 	for _, e := range s.endpoints {
 		names, addrs := []string{"localhost"}, addrs
@@ -315,19 +314,6 @@ func (s *Simulator) OnlyLoopback() bool {
 
 // Now is the simulated time.
 func (s *Simulator) Now() time.Time { return s.clock.Now() }
-
-// Advance moves simulated time by d. When it returns, everything due has happened, in order. It fails when d is
-// negative and on a clock that runs by itself.
-func (s *Simulator) Advance(d time.Duration) error {
-	if s.virtual == nil {
-		return fmt.Errorf("time cannot be advanced by %v: it runs by itself; Options.Manual makes it stand still", d)
-	}
-	if d < 0 {
-		return fmt.Errorf("time cannot be advanced by %v: it never goes back", d)
-	}
-	s.virtual.Advance(d)
-	return nil
-}
 
 // Snapshot is the cluster as it is now.
 func (s *Simulator) Snapshot() *cluster.Snapshot { return s.store.Snapshot() }

@@ -472,8 +472,21 @@ func TestAdvance(t *testing.T) {
 	require.Equal(t, time.Date(2026, 3, 2, 8, 1, 30, 0, time.UTC), ris.Now())
 	require.ErrorContains(t, ris.Advance(-time.Second), "it never goes back")
 
-	running := sim.ForTest(t, sim.Options{Config: small(), Speed: 1})
-	require.ErrorContains(t, running.Advance(time.Second), "it runs by itself")
+	require.ErrorContains(t, ris.SetSpeed(2), "the clock is manual")
+	require.ErrorContains(t, ris.Freeze(true), "the clock is manual")
+	require.Equal(t, sim.Clock{Manual: true}, ris.Clock())
+
+	running := sim.ForTest(t, sim.Options{Config: small(), Speed: 1, Start: noonUTC})
+	require.NoError(t, running.Freeze(true))
+	before := running.Now()
+	require.NoError(t, running.SetSpeed(60))
+	require.NoError(t, running.Upgrade(sim.Upgrade{Device: "SEP0200000000A1", Load: "new", Download: 2 * time.Minute, Reset: time.Minute}))
+	require.Equal(t, sim.Clock{Speed: 60, Frozen: true, Next: before.Add(2 * time.Minute)}, running.Clock())
+	require.NoError(t, running.Advance(5*time.Minute))
+	require.Equal(t, before.Add(5*time.Minute), running.Now(), "frozen, but for Advance")
+	record := running.Snapshot().Records("SEP0200000000A1")[0].Record
+	require.Equal(t, "new", record.ActiveLoad)
+	require.Equal(t, before.Add(3*time.Minute).Unix(), record.TimeStamp, "what was due on the way happened at its time")
 	own := sim.ForTest(t, sim.Options{Config: small(), Start: noonUTC})
 	require.Equal(t, noonUTC, own.Now())
 }

@@ -46,6 +46,25 @@ func DefaultCADir() (string, error) {
 	return filepath.Join(dir, "risim"), nil
 }
 
+// CA is a certificate authority that any number of simulators can share: see Options.CA. It never changes.
+type CA struct{ authority *authority }
+
+// NewCA makes the authority of a directory, as Options.CADir does; "" makes one that lives in memory.
+func NewCA(dir string) (*CA, error) {
+	make := newAuthority
+	if dir != "" {
+		make = func(now time.Time) (*authority, error) { return openAuthority(dir, now) }
+	}
+	a, err := make(time.Now()) // of the wall: see above
+	if err != nil {
+		return nil, err
+	}
+	return &CA{a}, nil
+}
+
+// PEM is the authority's certificate. The caller must not change it.
+func (c *CA) PEM() []byte { return c.authority.pem }
+
 // authority signs certificates. It does not change once made.
 type authority struct {
 	cert *x509.Certificate

@@ -19,6 +19,9 @@ func (p *Program) Check(s *cluster.Snapshot) error {
 	for _, a := range s.Applications() {
 		c.apps = append(c.apps, a.Name, a.ID())
 	}
+	for d := range s.Devices() {
+		c.devices = append(c.devices, d)
+	}
 	// What the scenario itself adds can be talked about, and must not be there yet.
 	added := map[string]string{}
 	for _, st := range p.steps {
@@ -43,7 +46,7 @@ func (p *Program) Check(s *cluster.Snapshot) error {
 				c.add(st.mark.At, "%s adds device %q, which %s adds already", st.id, d.Name, other)
 			}
 			added[fold(string(d.Name))] = st.id
-			c.added = append(c.added, d)
+			c.devices = append(c.devices, d)
 		}
 	}
 	for _, st := range p.steps {
@@ -82,26 +85,10 @@ type checker struct {
 	*problems
 	s           *cluster.Snapshot
 	nodes, apps []string
-	added       []*cluster.Device // by the scenario itself
+	devices     []*cluster.Device
 	events      float64
 	tooMany     bool
 }
-
-// devices goes through all that there are, and then those that the scenario adds. Each is good until the next one comes.
-func (c *checker) devices(yield func(*cluster.Device) bool) {
-	for d := range c.s.Devices() {
-		if !yield(d) {
-			return
-		}
-	}
-	for _, d := range c.added {
-		if !yield(d) {
-			return
-		}
-	}
-}
-
-func (c *checker) count() int { return c.s.Len() + len(c.added) }
 
 func (c *checker) step(st *step) {
 	if st.expect != nil {
@@ -186,13 +173,13 @@ func (c *checker) match(m *match) {
 // expected.
 func (c *checker) where(w *where, noneIsFine bool) int {
 	if w.src == nil {
-		return c.count()
+		return len(c.devices)
 	}
 	for _, t := range w.src.Node {
 		c.node(t)
 	}
 	n := 0
-	for d := range c.devices {
+	for _, d := range c.devices {
 		if w.configured(d) {
 			n++
 		}
@@ -202,11 +189,11 @@ func (c *checker) where(w *where, noneIsFine bool) int {
 	}
 	// Say which key it is, when one alone matches nothing.
 	var groups []string
-	for d := range c.devices {
+	for _, d := range c.devices {
 		groups = append(groups, d.Group)
 	}
 	alone := func(only where) bool {
-		for d := range c.devices {
+		for _, d := range c.devices {
 			if only.configured(d) {
 				return false
 			}
@@ -235,10 +222,10 @@ func (c *checker) where(w *where, noneIsFine bool) int {
 		if k.names != nil {
 			hint = "; " + didYouMean(k.ts[0].Text, k.names)
 		}
-		c.add(k.ts[0].At, "none of the %s devices has the %s %q%s", grouped(float64(c.count())), k.key, k.ts[0].Text, hint)
+		c.add(k.ts[0].At, "none of the %s devices has the %s %q%s", grouped(float64(len(c.devices))), k.key, k.ts[0].Text, hint)
 		return 0
 	}
-	c.add(src.At, "none of the %s devices matches all of this", grouped(float64(c.count())))
+	c.add(src.At, "none of the %s devices matches all of this", grouped(float64(len(c.devices))))
 	return 0
 }
 

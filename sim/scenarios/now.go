@@ -121,3 +121,29 @@ func NewSelector(keys map[string][]string, o Options) (*Selector, error) {
 func (s *Selector) Matches(snapshot *cluster.Snapshot, d *cluster.Device) bool {
 	return s.where.configured(d) && (!s.where.volatile() || s.where.doing(latest(snapshot, d.Name)))
 }
+
+// Key is a key of the language.
+type Key struct{ Name, Doc string }
+
+// WhereKeys lists the keys by which where selects.
+func WhereKeys() []Key { return keysWithDoc(reflect.TypeFor[Where]()) }
+
+// StepKeys lists the keys that LoadStep takes: those of a step, then the actions.
+func StepKeys() []Key {
+	step := slices.DeleteFunc(keysWithDoc(reflect.TypeFor[Step]()), func(k Key) bool { return k.Name == "after" || k.Name == "requests" || k.Name == "delay" })
+	return append(step, keysWithDoc(reflect.TypeFor[Action]())...)
+}
+
+func keysWithDoc(t reflect.Type) []Key {
+	var out []Key
+	for i := range t.NumField() {
+		f := t.Field(i)
+		switch tag := f.Tag.Get("yaml"); {
+		case tag == ",inline":
+			out = append(out, keysWithDoc(f.Type)...)
+		case tag != "" && tag[0] != ',':
+			out = append(out, Key{tag, f.Tag.Get("doc")})
+		}
+	}
+	return out
+}

@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,9 +67,7 @@ func scratch(start time.Time, s *cluster.Snapshot) (*cluster.Store, error) {
 		states = append(states, cluster.SetNodeState{Node: n.Name, State: n.State})
 	}
 	for d := range s.Devices() {
-		own := *d
-		own.Lines = slices.Clone(d.Lines)
-		cfg.Devices = append(cfg.Devices, own)
+		cfg.Devices = append(cfg.Devices, *d)
 		for _, r := range s.Records(d.Name) {
 			cfg.Registrations = append(cfg.Registrations, cluster.Registration{Device: d.Name, Node: r.Node, Record: *r.Record})
 		}

@@ -22,6 +22,9 @@ var durationUnits = []struct {
 	unit time.Duration
 }{{"ms", time.Millisecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}, {"d", 24 * time.Hour}}
 
+// ParseDuration reads a duration as the language writes it: 250ms, 90s, 5m, 1h30m or 2d.
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
+
 // parseDuration reads 90s, 1h30m, 2d or 250ms.
 func parseDuration(text string) (time.Duration, error) {
 	rest, total := text, 0.0
@@ -202,24 +205,6 @@ func parseCount(text string) (count, error) {
 }
 
 func (c count) holds(n int) bool { return n >= c.lo && n <= c.hi && n != c.not }
-
-// Count is how many of something are expected, as files write it: 3, ">= 2", "!= 0" or 5..10.
-type Count struct{ count }
-
-// ParseCount reads a count.
-func ParseCount(text string) (Count, error) {
-	c, err := parseCount(text)
-	return Count{c}, err
-}
-
-// Holds says whether so many are as many as expected.
-func (c Count) Holds(n int) bool { return c.holds(n) }
-
-// Most is the number from which on one more is too many, for ever.
-func (c Count) Most() int { return c.hi }
-
-// String is the count as it was written.
-func (c Count) String() string { return c.text }
 
 // words reads the spellings of an enumeration of package cluster, from its second value to its last.
 func words[T interface {

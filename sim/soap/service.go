@@ -108,6 +108,18 @@ func (s *Service) ExpireSessions(user string) int { return s.sessions.expire(use
 // whether there was one.
 func (s *Service) EndSession(r *http.Request) bool { return s.sessions.end(sessionIDs(nil, r)) }
 
+// RateUse is how far the rate limit is used up (rule T1).
+type RateUse struct {
+	Limit int                      // requests that a window lets pass; 0: any number, and none are counted
+	Used  map[cluster.NodeName]int // requests that count in the present window; the key is "" when they count for the whole cluster
+}
+
+// RateUse tells how far the rate limit is used up now.
+func (s *Service) RateUse() RateUse {
+	set := s.settings.Load()
+	return RateUse{set.rateLimit, s.throttle.use(s.cfg.Now(), set)}
+}
+
 // Exchange is one request and what became of it. An observer copies what it wants to keep: when it has returned, the memory of an
 // exchange is used for another one.
 type Exchange struct {

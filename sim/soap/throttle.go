@@ -74,6 +74,23 @@ func (t *throttle) charge(now time.Time, node cluster.NodeName, set *Settings) {
 	c.add(c.advance(now), set)
 }
 
+// use tells how many requests count at present, by node; by "" for a scope of the whole cluster.
+func (t *throttle) use(now time.Time, set *Settings) map[cluster.NodeName]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[cluster.NodeName]int{}
+	for node, c := range t.counts {
+		if (node == "") != (set.rateScope == "cluster") {
+			continue // counted under another scope
+		}
+		c.advance(now)
+		if out[node] = c.n; set.window == "sliding" {
+			out[node] = len(c.recent)
+		}
+	}
+	return out
+}
+
 // advance drops what lies a minute back or more, and gives the time that counts as now. Requests at nearly the same
 // time may come here in the wrong order, so a little earlier is now; a minute earlier or more means that the clock was
 // set back, and counting begins anew.
