@@ -24,6 +24,7 @@ const module = "github.com/risim/risim"
 var mayImport = map[string][]string{
 	"cmd/risim":   {"sim", "sim/soap", "sim/scenarios", "fixtures"},
 	"cmd/bench":   {}, // it measures from outside
+	"sim/control": {"sim", "sim/scenarios", "sim/soap", "sim/cluster", "sim/clock", "fixtures"},
 	"sim":         {"sim/soap", "sim/cluster", "sim/clock", "sim/scenarios", "fixtures", "wsdl"},
 	"sim/soap":    {"sim/cluster"},
 	"fixtures":    {"sim/cluster", "sim/soap"},
@@ -36,7 +37,8 @@ var mayImport = map[string][]string{
 
 // address is where a module from elsewhere lives: files or directories. Tests may use any of them.
 var address = map[string][]string{
-	"github.com/gorilla/mux":        {"sim/http.go"},
+	"github.com/gorilla/mux":        {"sim/http.go", "sim/control"},
+	"github.com/prometheus/":        {"sim/control/metrics.go"},
 	"github.com/brianvoe/gofakeit/": {"fixtures/generate.go"},
 	"github.com/spf13/":             {"cmd/risim"},
 	"golang.org/x/text/":            {"sim/soap/charset.go"},

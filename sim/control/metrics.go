@@ -1,0 +1,220 @@
+package control
+
+import (
+	"net/http"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/risim/risim/sim/soap"
+)
+
+// Metrics are counted by atomic additions while requests are served, and put into words when somebody asks for them: nothing of
+// the library is touched, nor a registry made, before that.
+
+// maxLabelled is how many clusters have a label of their own; the others share "other", so that no test run can fill a monitoring
+// system with names.
+const (
+	maxLabelled = 100
+	otherLabel  = "other"
+)
+
+// tookBounds are the upper bounds of the histogram's buckets.
+var tookBounds = [...]time.Duration{
+	50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond,
+	5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
+	500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 10 * time.Second,
+}
+
+const operationCount = int(soap.SelectCtiItem) + 1
+
+// stats is what is counted of the requests of one cluster, or of several that share it. It is safe for concurrent use.
+type stats struct {
+	took [operationCount]histogram
+	sent atomic.Uint64 // bytes of answers
+
+	answers sync.Map // of answerKey to *atomic.Uint64: few, and the same again and again
+	advice  sync.Map // of string to *atomic.Uint64
+}
+
+type histogram struct {
+	buckets [len(tookBounds) + 1]atomic.Uint64
+	sum     atomic.Int64 // nanoseconds
+}
+
+type answerKey struct {
+	operation soap.Operation
+	status    int
+	fault     string
+}
+
+// observe counts an exchange.
+func (s *stats) observe(x *soap.Exchange) {
+	key := answerKey{operation: x.Operation, status: x.HTTPStatus}
+	if x.Fault != nil {
+		key.fault = x.Fault.Name
+	}
+	add(&s.answers, key)
+	for i := range x.Advice {
+		add(&s.advice, x.Advice[i].ID)
+	}
+	h := &s.took[x.Operation]
+	h.buckets[sort.Search(len(tookBounds), func(i int) bool { return x.Took <= tookBounds[i] })].Add(1)
+	h.sum.Add(int64(x.Took))
+	s.sent.Add(uint64(x.ResponseBytes))
+}
+
+func add[K comparable](m *sync.Map, key K) {
+	n, ok := m.Load(key)
+	if !ok {
+		n, _ = m.LoadOrStore(key, new(atomic.Uint64))
+	}
+	n.(*atomic.Uint64).Add(1)
+}
+
+// metrics is what is counted of all clusters of a host.
+type metrics struct {
+	host *Host
+	once sync.Once
+	http http.Handler
+
+	mu     sync.Mutex
+	labels map[string]*stats // by cluster; otherLabel for those without a label
+}
+
+func newMetrics(h *Host) *metrics { return &metrics{host: h, labels: map[string]*stats{}} }
+
+// of gives the stats of a cluster; the shared one when there are too many.
+func (m *metrics) of(name string) *stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.labels[name]; s != nil {
+		return s
+	}
+	if shared := m.labels[otherLabel] != nil; len(m.labels)-btoi(shared) >= maxLabelled {
+		name = otherLabel
+	}
+	if m.labels[name] == nil {
+		m.labels[name] = &stats{}
+	}
+	return m.labels[name]
+}
+
+// forget frees the label of a cluster that is no more.
+func (m *metrics) forget(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if name != otherLabel {
+		delete(m.labels, name)
+	}
+}
+
+// ServeHTTP answers in Prometheus' format.
+func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.once.Do(func() {
+		registry := prometheus.NewRegistry()
+		// The same as of its package collectors, which brings database/sql along.
+		registry.MustRegister(m, prometheus.NewGoCollector(), prometheus.NewProcessCollector(prometheus.ProcessCollectorOpts{}))
+		m.http = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	})
+	m.http.ServeHTTP(w, r)
+}
+
+var (
+	requestsDesc = prometheus.NewDesc("risim_requests_total", "Requests by operation, HTTP status and name of the SOAP fault.",
+		[]string{"cluster", "operation", "status", "fault"}, nil)
+	tookDesc = prometheus.NewDesc("risim_request_duration_seconds", "Time from a request's arrival until its answer was ready.",
+		[]string{"cluster", "operation"}, nil)
+	sentDesc      = prometheus.NewDesc("risim_response_bytes_total", "Bytes of the bodies of answers.", []string{"cluster"}, nil)
+	adviceDesc    = prometheus.NewDesc("risim_advice_total", "Advice on what clients did.", []string{"cluster", "advice"}, nil)
+	devicesDesc   = prometheus.NewDesc("risim_devices", "Records of devices by node and status.", []string{"cluster", "node", "status"}, nil)
+	versionDesc   = prometheus.NewDesc("risim_snapshot_version", "Version of the snapshot: how often the cluster has changed.", []string{"cluster"}, nil)
+	rateDesc      = prometheus.NewDesc("risim_rate_window_requests", "Requests that count in the present window of the rate limit.", []string{"cluster", "node"}, nil)
+	rateLimitDesc = prometheus.NewDesc("risim_rate_limit", "Requests that a window of the rate limit lets pass; 0 means any number.", []string{"cluster"}, nil)
+	droppedDesc   = prometheus.NewDesc("risim_journal_dropped_total", "Entries that the journal does not hold any more.", []string{"cluster"}, nil)
+	clustersDesc  = prometheus.NewDesc("risim_clusters", "Clusters in this process.", nil, nil)
+)
+
+// Describe is for Prometheus.
+func (m *metrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{requestsDesc, tookDesc, sentDesc, adviceDesc, devicesDesc, versionDesc, rateDesc, rateLimitDesc, droppedDesc, clustersDesc} {
+		out <- d
+	}
+}
+
+// Collect is for Prometheus. What belongs to a cluster's state is given of those with a label of their own.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	m.mu.Lock()
+	labels := make(map[string]*stats, len(m.labels))
+	for name, s := range m.labels {
+		labels[name] = s
+	}
+	m.mu.Unlock()
+	for name, s := range labels {
+		s.collect(out, name)
+	}
+	all := m.host.list()
+	out <- prometheus.MustNewConstMetric(clustersDesc, prometheus.GaugeValue, float64(len(all)))
+	for _, c := range all {
+		if labels[c.name] == nil {
+			continue
+		}
+		gauge := func(d *prometheus.Desc, v float64, more ...string) {
+			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{c.name}, more...)...)
+		}
+		snapshot := c.sim.Snapshot()
+		n := c.counts.of(snapshot)
+		for _, node := range snapshot.Nodes() {
+			for status := range n.nodes[node.Name] {
+				gauge(devicesDesc, float64(n.nodes[node.Name][status]), string(node.Name), status.String())
+			}
+		}
+		gauge(versionDesc, float64(snapshot.Version))
+		use := c.sim.RateUse()
+		gauge(rateLimitDesc, float64(use.Limit))
+		for node, used := range use.Used {
+			gauge(rateDesc, float64(used), string(node))
+		}
+		out <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(c.sim.JournalStats().Dropped), c.name)
+	}
+}
+
+func (s *stats) collect(out chan<- prometheus.Metric, name string) {
+	s.answers.Range(func(k, n any) bool {
+		key := k.(answerKey)
+		out <- prometheus.MustNewConstMetric(requestsDesc, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()),
+			name, operationLabel(key.operation), strconv.Itoa(key.status), key.fault)
+		return true
+	})
+	s.advice.Range(func(id, n any) bool {
+		out <- prometheus.MustNewConstMetric(adviceDesc, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()), name, id.(string))
+		return true
+	})
+	out <- prometheus.MustNewConstMetric(sentDesc, prometheus.CounterValue, float64(s.sent.Load()), name)
+	for op := range s.took {
+		h := &s.took[op]
+		buckets, total := map[float64]uint64{}, uint64(0)
+		for i, bound := range tookBounds {
+			total += h.buckets[i].Load()
+			buckets[bound.Seconds()] = total
+		}
+		total += h.buckets[len(tookBounds)].Load()
+		if total > 0 {
+			out <- prometheus.MustNewConstHistogram(tookDesc, total, time.Duration(h.sum.Load()).Seconds(), buckets, name, operationLabel(soap.Operation(op)))
+		}
+	}
+}
+
+func operationLabel(op soap.Operation) string {
+	if op == soap.NoOperation {
+		return "none"
+	}
+	return op.String()
+}
+
+var _ prometheus.Collector = (*metrics)(nil)
