@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -36,12 +37,20 @@ const (
 const routeRIS = "ris"
 
 // newHandler routes what arrives at a node. Requests that no route wants are the service's too: it answers 404 and
-// reports the exchange like any other, which middleware of the router would not hear of.
+// reports the exchange like any other, which middleware of the router would not hear of. The service's path as nearly all
+// clients spell it leads where the router would lead it, without the copy of the request that a router makes.
 func newHandler(service *soap.Service, node cluster.NodeName) http.Handler {
+	ris := service.Handler(node)
 	router := mux.NewRouter().SkipClean(true) // a redirect would turn the client's POST into a GET (rule H1)
 	router.NotFoundHandler = service.NotFound(node)
-	router.MatcherFunc(isServicePath).Name(routeRIS).Handler(service.Handler(node))
-	return router
+	router.MatcherFunc(isServicePath).Name(routeRIS).Handler(ris)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == soap.Path {
+			ris.ServeHTTP(w, r)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
 }
 
 // isServicePath accepts the service's path with any number of slashes between its words and behind them (rule H1).
@@ -62,6 +71,7 @@ type server struct {
 
 	mu      sync.Mutex
 	silent  map[net.Conn]struct{} // connections on which no request has begun
+	silents atomic.Int64          // how many there are, for those that find none
 	closing bool
 }
 
@@ -109,6 +119,9 @@ func (s *server) serve(l net.Listener) {
 // connState keeps track of silent connections. [http.Server.Shutdown] waits seconds for those, although clients open
 // them in advance and never use them.
 func (s *server) connState(c net.Conn, state http.ConnState) {
+	if state != http.StateNew && s.silents.Load() == 0 { // as nearly always: each request comes here twice
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -119,6 +132,7 @@ func (s *server) connState(c net.Conn, state http.ConnState) {
 	default:
 		s.silent[c] = struct{}{}
 	}
+	s.silents.Store(int64(len(s.silent)))
 }
 
 // close stops accepting, lets requests finish for as long as drainTime and then cuts them off.

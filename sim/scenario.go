@@ -615,6 +615,12 @@ func (s *Simulator) hear(x *soap.Exchange) {
 	if s.running == nil || x.Contract {
 		return
 	}
+	if x.Number == 0 {
+		x.Number = s.heard.Add(1)
+	}
+	if !s.running.Listens() {
+		return
+	}
 	a := scenarios.Answer{Status: x.HTTPStatus, Request: s.request(x)}
 	if x.Fault != nil {
 		a.Fault = x.Fault.Name

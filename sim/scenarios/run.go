@@ -254,6 +254,13 @@ func (r *Running) Request(q Request) {
 	r.runDue(at)
 }
 
+// Listens says whether any step or expectation looks at requests now. While none does, [Running.Request] and
+// [Running.Answered] do nothing.
+func (r *Running) Listens() bool {
+	ears := r.ears.Load()
+	return len(ears.steps)+len(ears.judges) > 0
+}
+
 // listen asks those who listen to requests whether one concerns them, and if so takes the lock, which the caller gives back.
 // XPath may take its time, so they are asked before: again, if they are no longer the same.
 func (r *Running) listen(concerns func(*ears) bool) (unlock func()) {

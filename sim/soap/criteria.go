@@ -3,6 +3,7 @@ package soap
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,15 +29,16 @@ func (q *query) bounded() bool {
 type translator struct {
 	req    *Request
 	set    *Settings
-	known  func(model uint32) bool
-	advice []Advice
+	known  func(model uint32) bool // whether a model number exists; nil means that all do
+	advice []Advice                // lengthened
 	fault  *Fault
+	room   []string // lengthened by the lists of the query
 }
 
 // translate applies the rules about values to a request: sections Q and C, W5, and N6 for what StateInfo says of
-// itself. known tells whether a model number exists; nil means that all do.
-func translate(req *Request, set *Settings, known func(model uint32) bool) (query, []Advice, *Fault) {
-	t := &translator{req: req, set: set, known: known}
+// itself.
+func (t *translator) translate() query {
+	req := t.req
 	if req.OutOfOrder != "" {
 		t.advise(AdviceOutOfOrder, quoted(req.OutOfOrder))
 	}
@@ -49,7 +51,7 @@ func translate(req *Request, set *Settings, known func(model uint32) bool) (quer
 	} else {
 		q.device = t.device(q)
 	}
-	return q, t.advice, t.fault
+	return q
 }
 
 func (t *translator) advise(id string, value ...any) {
@@ -111,7 +113,7 @@ func (t *translator) cti(q query) cluster.CtiQuery {
 	}
 	c.Status = choose(t, "Status", req.Status, cluster.ParseCtiStatus, cluster.CtiStatusNames())
 	c.By = choose(t, "SelectAppBy", req.SelectBy, cluster.ParseSelectAppBy, cluster.SelectAppByNames())
-	c.Apps, c.DevNames, c.Numbers = texts(req.Items), texts(req.DevNames), texts(req.DirNumbers)
+	c.Apps, c.DevNames, c.Numbers = t.texts(req.Items), t.texts(req.DevNames), t.texts(req.DirNumbers)
 	if req.SelectBy.Value == "" && !isAll(c.Apps) {
 		t.advise(AdviceNoSelectBy, c.By)
 	}
@@ -201,7 +203,7 @@ func (t *translator) selectBy(items []string) cluster.SelectBy {
 
 // items is rule Q9: nothing to select by means everything.
 func (t *translator) items(list []Text) []string {
-	items := texts(list)
+	items := t.texts(list)
 	if isAll(items) {
 		t.advise(AdviceEmptyItem)
 	}
@@ -262,15 +264,15 @@ func (t *translator) since() []cluster.Mark {
 	return marks
 }
 
-func texts(list []Text) []string {
+func (t *translator) texts(list []Text) []string {
 	if len(list) == 0 {
 		return nil
 	}
-	out := make([]string, len(list))
-	for i, text := range list {
-		out[i] = text.Value
+	from := len(t.room)
+	for i := range list {
+		t.room = append(t.room, list[i].Value)
 	}
-	return out
+	return slices.Clip(t.room[from:])
 }
 
 // isAll says that items select everything: there are none, or one of them is empty.

@@ -214,3 +214,8 @@ func TestTranslate_Faults(t *testing.T) {
 	_, _, fault = translate(&Request{Op: SelectCmDevice, Items: []Text{given("SEP*")}}, &set, nil)
 	assert.Nil(t, fault)
 }
+
+func translate(req *Request, set *Settings, known func(model uint32) bool) (query, []Advice, *Fault) {
+	t := translator{req: req, set: set, known: known}
+	return t.translate(), t.advice, t.fault
+}

@@ -28,6 +28,11 @@ const (
 //
 // The Request shares no memory with body. Decode is safe for concurrent use.
 func Decode(body []byte, contentType string, limits Limits) (*Request, *Fault) {
+	return new(requestBuilder).decode(body, contentType, limits)
+}
+
+// decode is Decode in the memory of a builder: the Request is good until that is used again, its texts for ever.
+func (b *requestBuilder) decode(body []byte, contentType string, limits Limits) (*Request, *Fault) {
 	if len(body) == 0 {
 		return nil, decodeFault("Not XML: the request body is empty; expected a SOAP envelope")
 	}
@@ -35,17 +40,17 @@ func Decode(body []byte, contentType string, limits Limits) (*Request, *Fault) {
 	if fault != nil {
 		return nil, fault
 	}
-	req, fault, mine := scanRequest(text, limits)
+	req, fault, mine := b.scanRequest(text, limits)
 	if !mine {
-		return parseRequest(text, limits)
+		return b.parseRequest(text, limits)
 	}
 	return req, fault
 }
 
 // scanRequest decodes with our own scanner. It says false when the text is not of the kind that the scanner knows;
 // parseRequest then decides.
-func scanRequest(text string, limits Limits) (req *Request, fault *Fault, mine bool) {
-	b := newRequestBuilder(text, limits)
+func (b *requestBuilder) scanRequest(text string, limits Limits) (req *Request, fault *Fault, mine bool) {
+	b.reset(text, limits)
 	s := xmlScanner{text: text, b: b}
 	if fault, mine = s.scan(); fault != nil || !mine {
 		return nil, b.refused(fault), mine
@@ -54,8 +59,8 @@ func scanRequest(text string, limits Limits) (req *Request, fault *Fault, mine b
 }
 
 // parseRequest decodes with encoding/xml, which is slower and knows all of XML.
-func parseRequest(text string, limits Limits) (*Request, *Fault) {
-	b := newRequestBuilder(text, limits)
+func (b *requestBuilder) parseRequest(text string, limits Limits) (*Request, *Fault) {
+	b.reset(text, limits)
 	if fault := parseXML(text, b); fault != nil {
 		return nil, b.refused(fault)
 	}

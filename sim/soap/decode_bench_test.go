@@ -50,7 +50,7 @@ func BenchmarkDecode(b *testing.B) {
 			decode func() (*Request, *Fault)
 		}{
 			{"scanner", func() (*Request, *Fault) { return Decode(body, "text/xml; charset=utf-8", Limits{}) }},
-			{"encoding-xml", func() (*Request, *Fault) { return parseRequest(string(body), Limits{}) }},
+			{"encoding-xml", func() (*Request, *Fault) { return new(requestBuilder).parseRequest(string(body), Limits{}) }},
 		} {
 			b.Run(w.name+"/"+by.name, func(b *testing.B) {
 				b.SetBytes(int64(len(body)))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -17,34 +18,46 @@ const firstRoom = 256 << 10
 
 // ReadBody reads the body of r, unpacked when Content-Encoding says gzip (rule H4). It refuses a body longer than max
 // bytes, packed or unpacked, and reads no more than that to find out (rule H8). 0 or less means DefaultMaxBody.
-func ReadBody(r *http.Request, max int64) ([]byte, *Fault) {
+func ReadBody(r *http.Request, max int64) ([]byte, *Fault) { return readBody(nil, r, max) }
+
+// readBody is ReadBody into room, as far as that reaches. What it gives shares memory with room, also beside a fault.
+func readBody(room []byte, r *http.Request, max int64) ([]byte, *Fault) {
 	if max <= 0 {
 		max = DefaultMaxBody
 	}
 	if r.Body == nil {
-		return nil, nil
+		return room, nil
 	}
 	if r.ContentLength > max {
-		return nil, bodyFault(&http.MaxBytesError{Limit: max}, 0)
+		return room, bodyFault(&http.MaxBytesError{Limit: max}, 0)
 	}
-	in := http.MaxBytesReader(nil, r.Body, max)
+	var in io.Reader = r.Body
 	switch coding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); coding {
 	case "", "identity":
 	case "gzip", "x-gzip":
-		unpacked, err := gzip.NewReader(in)
+		unpacked, err := gzip.NewReader(http.MaxBytesReader(nil, r.Body, max))
 		if err != nil {
-			return nil, bodyFault(packedError{err}, 0)
+			return room, bodyFault(packedError{err}, 0)
 		}
-		in = http.MaxBytesReader(nil, packedBody{unpacked}, max)
+		in = packedBody{unpacked}
 	default:
-		return nil, decodeFault("Unknown coding: found Content-Encoding %q, expected gzip or none", clip(coding))
+		return room, decodeFault("Unknown coding: found Content-Encoding %q, expected gzip or none", clip(coding))
 	}
-	var body bytes.Buffer
-	body.Grow(int(min(max, firstRoom, r.ContentLength+bytes.MinRead)))
-	if n, err := body.ReadFrom(in); err != nil {
-		return nil, bodyFault(err, n)
+	// One byte more than may be, to see whether there is one; and room for the end to show itself.
+	room = slices.Grow(room, int(min(max, firstRoom, r.ContentLength+bytes.MinRead))+1)
+	for {
+		n, err := in.Read(room[len(room):min(int64(cap(room)), max+1)])
+		switch room = room[:len(room)+n]; {
+		case int64(len(room)) > max:
+			return room[:0], bodyFault(&http.MaxBytesError{Limit: max}, 0)
+		case err == io.EOF:
+			return room, nil
+		case err != nil:
+			return room[:0], bodyFault(err, int64(len(room)))
+		case len(room) == cap(room):
+			room = slices.Grow(room, len(room))
+		}
 	}
-	return body.Bytes(), nil
 }
 
 // packedBody marks the errors that unpacking finds.

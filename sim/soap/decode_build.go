@@ -17,7 +17,7 @@ type requestBuilder struct {
 	text  string // the whole envelope, to say in which line something is
 	at    int    // where in text the present token begins; kept by the tokenizer
 	depth int    // deepest nesting allowed
-	req   *Request
+	req   Request
 
 	begun    bool   // a token was seen
 	rootDone bool   // the Envelope was closed
@@ -95,13 +95,21 @@ const (
 	envelopes = soap11NS + " (SOAP 1.1) or " + soap12NS + " (SOAP 1.2)"
 )
 
-func newRequestBuilder(text string, limits Limits) *requestBuilder {
-	b := &requestBuilder{text: text, depth: limits.Depth, req: new(Request)}
+// reset makes a builder ready for a text. Of an earlier one it keeps the memory of lists, and of what was open at once.
+func (b *requestBuilder) reset(text string, limits Limits) {
+	if b.frames == nil {
+		b.frames, b.bindings, b.attrs = b.room.frames[:0], b.room.bindings[:0], b.room.attrs[:0]
+	}
+	r := &b.req
+	*r = Request{Items: r.Items[:0], DevNames: r.DevNames[:0], DirNumbers: r.DirNumbers[:0]}
+	b.text, b.at, b.depth = text, 0, limits.Depth
 	if b.depth <= 0 {
 		b.depth = defaultDepth
 	}
-	b.frames, b.bindings, b.attrs = b.room.frames[:0], b.room.bindings[:0], b.room.attrs[:0]
-	return b
+	b.begun, b.rootDone, b.envelope, b.body, b.stray = false, false, "", false, ""
+	b.frames, b.bindings, b.declared, b.attrs = b.frames[:0], b.bindings[:0], "", b.attrs[:0]
+	b.order, b.section, b.list, b.child, b.held, b.leaf, b.stateSeen, b.nilNow = 0, 0, nil, "", false, nil, false, false
+	b.wanted, b.view, b.buf, b.tag = false, "", b.buf[:0], false
 }
 
 // malformed refuses what is not XML and says in which line.
@@ -415,7 +423,7 @@ func (b *requestBuilder) begin(attrs []xmlAttr) {
 
 // newItem lengthens the open list by an absent text.
 func (b *requestBuilder) newItem() *Text {
-	if *b.list == nil {
+	if cap(*b.list) == 0 {
 		// As many as may well follow: an item takes about 50 bytes, and most requests have no more than 1,000.
 		*b.list = make([]Text, 0, 1+min(1000, (len(b.text)-b.at)/50))
 	}
@@ -567,7 +575,7 @@ func (b *requestBuilder) finish() *Fault {
 // request gives the Request, once finish found nothing wrong. Its strings are pieces of one new string, so that
 // keeping a request keeps only what was asked, not the envelope it came in.
 func (b *requestBuilder) request() *Request {
-	req := b.req
+	req := &b.req
 	texts := [...]*string{
 		&req.StateInfo, &req.OutOfOrder, &req.Unknown, &req.Max.Value, &req.Class.Value, &req.Model.Value, &req.Status.Value,
 		&req.NodeName.Value, &req.SelectBy.Value, &req.Protocol.Value, &req.DownloadStatus.Value,

@@ -325,10 +325,10 @@ func TestDecode_X6_AnyRequestInAnyDialect(t *testing.T) {
 		if !reflect.DeepEqual(want, got) {
 			t.Fatalf("Decode (-want +got):\n%s\nof %q", cmp.Diff(want, got), text)
 		}
-		if _, _, mine := scanRequest(text, Limits{}); !mine {
+		if _, _, mine := new(requestBuilder).scanRequest(text, Limits{}); !mine {
 			t.Fatalf("the scanner gives up on %q", text)
 		}
-		if slow, fault := parseRequest(text, Limits{}); fault != nil || !reflect.DeepEqual(want, slow) {
+		if slow, fault := new(requestBuilder).parseRequest(text, Limits{}); fault != nil || !reflect.DeepEqual(want, slow) {
 			t.Fatalf("encoding/xml: %v\n%s\nof %q", fault, cmp.Diff(want, slow), text)
 		}
 	})

@@ -142,11 +142,11 @@ func TestDecode_X6_ClientShapes(t *testing.T) {
 				t.Errorf("Decode (-want +got):\n%s\nof %s", diff, s.request)
 			}
 			// The scanner is there for just these: none of them may fall back.
-			fast, fault, mine := scanRequest(string(s.request), Limits{})
+			fast, fault, mine := new(requestBuilder).scanRequest(string(s.request), Limits{})
 			if !mine || fault != nil {
 				t.Fatalf("the scanner gives up: %v, %v", mine, fault)
 			}
-			slow, fault := parseRequest(string(s.request), Limits{})
+			slow, fault := new(requestBuilder).parseRequest(string(s.request), Limits{})
 			if fault != nil {
 				t.Fatalf("encoding/xml refuses what the scanner reads: %v", fault)
 			}
@@ -321,7 +321,7 @@ func TestDecode_H8_WithinBounds(t *testing.T) {
 			if _, fault := Decode([]byte(c.request), "", c.limits); fault != nil {
 				t.Errorf("Decode refuses: %v", fault)
 			}
-			if _, fault := parseRequest(c.request, c.limits); fault != nil {
+			if _, fault := new(requestBuilder).parseRequest(c.request, c.limits); fault != nil {
 				t.Errorf("parseRequest refuses: %v", fault)
 			}
 		})
@@ -381,8 +381,8 @@ func sameBothWays(tb testing.TB, text string) bool {
 	if !utf8.ValidString(text) {
 		return true // bodyText refuses it
 	}
-	fast, fastFault, mine := scanRequest(text, Limits{})
-	slow, slowFault := parseRequest(text, Limits{})
+	fast, fastFault, mine := new(requestBuilder).scanRequest(text, Limits{})
+	slow, slowFault := new(requestBuilder).parseRequest(text, Limits{})
 	if (slow == nil) != (slowFault != nil) {
 		tb.Errorf("encoding/xml gives %v and %v for %q", slow, slowFault, text)
 		return false

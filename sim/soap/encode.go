@@ -46,22 +46,22 @@ func newForm(set *Settings, soap12 bool, node string) form {
 	return f
 }
 
-// appendDevices appends the answer to selectCmDevice, and to selectCmDeviceExt, which has no response element of its
-// own (rule X2). It also gives the StateInfo in it.
-func appendDevices(b []byte, res *cluster.DeviceResult, f form) (out []byte, state string) {
-	b = append(b, envelope(f.soap12)...)
+// appendDevices makes mem.out the answer to selectCmDevice, and to selectCmDeviceExt, which has no response element of its
+// own (rule X2), and mem.state the StateInfo in it.
+func (mem *scratch) appendDevices(res *cluster.DeviceResult, f form) {
+	b := append(mem.out[:0], envelope(f.soap12)...)
 	b = append(b, `<ns1:selectCmDeviceResponse`+contractX+`<ns1:selectCmDeviceReturn><ns1:SelectCmDeviceResult><ns1:TotalDevicesFound>`...)
 	b = strconv.AppendInt(b, int64(res.Found), 10)
 	b = append(b, `</ns1:TotalDevicesFound><ns1:CmNodes`...)
-	marks := make([]cluster.Mark, 0, 16)
-	var v cluster.View
+	mem.marks = mem.marks[:0]
+	v := &mem.view
 	if isEmpty(res.Nodes, f, func(n *cluster.NodeDevices) *cluster.NodeAnswer { return &n.NodeAnswer }) {
 		b = append(b, nilTail...)
 	} else {
 		b = append(b, '>')
 		for i := range res.Nodes {
 			n := &res.Nodes[i]
-			marks = appendMark(marks, &n.NodeAnswer)
+			mem.mark(&n.NodeAnswer)
 			b = appendNode(b, &n.NodeAnswer, f)
 			if len(n.Devices) == 0 {
 				b = append(b, `<ns1:CmDevices`+nilTail+`</ns1:item>`...)
@@ -69,7 +69,7 @@ func appendDevices(b []byte, res *cluster.DeviceResult, f form) (out []byte, sta
 			}
 			b = append(b, `<ns1:CmDevices>`...)
 			for _, d := range n.Devices {
-				d.Read(&v)
+				d.Read(v)
 				b = appendDevice(b, &v.Device, &v.Record, f.reasons)
 			}
 			b = append(b, `</ns1:CmDevices></ns1:item>`...)
@@ -77,24 +77,24 @@ func appendDevices(b []byte, res *cluster.DeviceResult, f form) (out []byte, sta
 		b = append(b, `</ns1:CmNodes>`...)
 	}
 	b = append(b, `</ns1:SelectCmDeviceResult>`...)
-	b, state = appendAnswerState(b, marks, f)
-	return append(b, `</ns1:selectCmDeviceReturn></ns1:selectCmDeviceResponse>`+envelopeEnd...), state
+	b = mem.appendAnswerState(b, f)
+	mem.out = append(b, `</ns1:selectCmDeviceReturn></ns1:selectCmDeviceResponse>`+envelopeEnd...)
 }
 
-// appendCti appends the answer to selectCtiItem, and gives the StateInfo in it.
-func appendCti(b []byte, res *cluster.CtiResult, f form) (out []byte, state string) {
-	b = append(b, envelope(f.soap12)...)
+// appendCti makes mem.out the answer to selectCtiItem, and mem.state the StateInfo in it.
+func (mem *scratch) appendCti(res *cluster.CtiResult, f form) {
+	b := append(mem.out[:0], envelope(f.soap12)...)
 	b = append(b, `<ns1:selectCtiItemResponse`+contractX+`<ns1:selectCtiItemReturn><ns1:SelectCtiItemResult><ns1:TotalItemsFound>`...)
 	b = strconv.AppendInt(b, int64(res.Found), 10)
 	b = append(b, `</ns1:TotalItemsFound><ns1:CtiNodes`...)
-	marks := make([]cluster.Mark, 0, 16)
+	mem.marks = mem.marks[:0]
 	if isEmpty(res.Nodes, f, func(n *cluster.NodeCti) *cluster.NodeAnswer { return &n.NodeAnswer }) {
 		b = append(b, nilTail...)
 	} else {
 		b = append(b, '>')
 		for i := range res.Nodes {
 			n := &res.Nodes[i]
-			marks = appendMark(marks, &n.NodeAnswer)
+			mem.mark(&n.NodeAnswer)
 			b = appendNode(b, &n.NodeAnswer, f)
 			if len(n.Items) == 0 {
 				b = append(b, `<ns1:CtiItems`+nilTail+`</ns1:item>`...)
@@ -109,8 +109,8 @@ func appendCti(b []byte, res *cluster.CtiResult, f form) (out []byte, state stri
 		b = append(b, `</ns1:CtiNodes>`...)
 	}
 	b = append(b, `</ns1:SelectCtiItemResult>`...)
-	b, state = appendAnswerState(b, marks, f)
-	return append(b, `</ns1:selectCtiItemReturn></ns1:selectCtiItemResponse>`+envelopeEnd...), state
+	b = mem.appendAnswerState(b, f)
+	mem.out = append(b, `</ns1:selectCtiItemReturn></ns1:selectCtiItemResponse>`+envelopeEnd...)
 }
 
 // isEmpty says that nothing matched on any node, and that the answer shall hold nothing then: nil nodes and an empty
@@ -127,12 +127,11 @@ func isEmpty[N any](nodes []N, f form, answer func(*N) *cluster.NodeAnswer) bool
 	return true
 }
 
-// appendMark adds what StateInfo says of a node, for those that answered (rule N1).
-func appendMark(marks []cluster.Mark, a *cluster.NodeAnswer) []cluster.Mark {
+// mark notes what StateInfo says of a node, for those that answered (rule N1).
+func (mem *scratch) mark(a *cluster.NodeAnswer) {
 	if a.Code == cluster.Ok || a.Code == cluster.NotFound {
-		marks = append(marks, a.Mark)
+		mem.marks = append(mem.marks, a.Mark)
 	}
-	return marks
 }
 
 func appendNode(b []byte, a *cluster.NodeAnswer, f form) []byte {
@@ -145,15 +144,15 @@ func appendNode(b []byte, a *cluster.NodeAnswer, f form) []byte {
 	return append(b, `</ns1:NoChange>`...)
 }
 
-func appendAnswerState(b []byte, marks []cluster.Mark, f form) (out []byte, state string) {
-	state = string(appendStateInfo(make([]byte, 0, 64+128*len(marks)), marks, f.clusterWide))
+func (mem *scratch) appendAnswerState(b []byte, f form) []byte {
+	mem.state = appendStateInfo(mem.state[:0], mem.marks, f.clusterWide)
 	b = append(b, `<ns1:StateInfo>`...)
 	if f.nested {
-		b = append(b, state...)
+		b = append(b, mem.state...)
 	} else {
-		b = appendText(b, state)
+		b = appendText(b, mem.state)
 	}
-	return append(b, `</ns1:StateInfo>`...), state
+	return append(b, `</ns1:StateInfo>`...)
 }
 
 // noTrunk is the H323Trunk of everything but H.323 trunks: present, with ten nil children (rule X3).
@@ -370,12 +369,12 @@ func appendTime(b []byte, open string, t int64, end string) []byte {
 }
 
 // appendText appends character data.
-func appendText(b []byte, s string) []byte { return appendEscaped(b, s, false) }
+func appendText[T []byte | string](b []byte, s T) []byte { return appendEscaped(b, s, false) }
 
 // appendAttr appends the value of an attribute in double quotes.
 func appendAttr(b []byte, s string) []byte { return appendEscaped(b, s, true) }
 
-func appendEscaped(b []byte, s string, attr bool) []byte {
+func appendEscaped[T []byte | string](b []byte, s T, attr bool) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -406,7 +405,7 @@ func appendEscaped(b []byte, s string, attr bool) []byte {
 			with = "\uFFFD"
 		default:
 			var r rune
-			if r, width = utf8.DecodeRuneInString(s[i:]); r != 0xFFFE && r != 0xFFFF && (r != utf8.RuneError || width > 1) {
+			if r, width = utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))])); r != 0xFFFE && r != 0xFFFF && (r != utf8.RuneError || width > 1) {
 				i += width
 				continue
 			}

@@ -243,7 +243,7 @@ func TestAppendDevices_X3_SaysWhatTheClusterHolds(t *testing.T) {
 			n.Devices = append(n.Devices, cluster.NewDeviceRecord(*d, *r))
 		}
 		res.Found = len(n.Devices)
-		out, state := appendDevices(nil, &res, form{reasons: cluster.FieldReasons})
+		out, state := encodeDevices(&res, form{reasons: cluster.FieldReasons})
 		require.True(t, utf8.Valid(out))
 		s.checkAnswer(t, string(out))
 		require.Equal(t, carried(state), stateOf(t, string(out)))
@@ -362,7 +362,9 @@ func TestAppendCti_C2_SaysWhatTheClusterHolds(t *testing.T) {
 			}
 		}
 		res := cluster.CtiResult{Found: 1, Nodes: []cluster.NodeCti{{NodeAnswer: cluster.NodeAnswer{Mark: cluster.Mark{Node: "n", Found: 1, Returned: 1}}, Items: []cluster.CtiItem{item}}}}
-		out, _ := appendCti(nil, &res, form{})
+		var mem scratch
+		mem.appendCti(&res, form{})
+		out := mem.out
 		s.checkAnswer(t, string(out))
 		root := parseTree(t, string(out))
 		get := func(path string) string {
@@ -446,8 +448,14 @@ func TestAnswer_X1_Frame(t *testing.T) {
 // X1: a client's parser gives up after 1,000 entities in a document, so a large answer stays far below.
 func TestAnswer_X1_FewEntities(t *testing.T) {
 	res := wideResult(1000)
-	out, _ := appendDevices(nil, &res, form{clusterWide: true})
+	out, _ := encodeDevices(&res, form{clusterWide: true})
 	assert.Less(t, strings.Count(string(out), "&"), 50)
+}
+
+func encodeDevices(res *cluster.DeviceResult, f form) (out []byte, state string) {
+	var mem scratch
+	mem.appendDevices(res, f)
+	return mem.out, string(mem.state)
 }
 
 // wideResult is an answer with n phones on one node.
@@ -468,20 +476,20 @@ func wideResult(n int) cluster.DeviceResult {
 }
 
 func TestAppendDevices_AllocatesNothingPerDevice(t *testing.T) {
-	buf := make([]byte, 0, 4<<20)
+	var mem scratch
 	cost := func(devices int) float64 {
 		res := wideResult(devices)
-		return testing.AllocsPerRun(20, func() { buf, _ = appendDevices(buf[:0], &res, form{clusterWide: true}) })
+		return testing.AllocsPerRun(20, func() { mem.appendDevices(&res, form{clusterWide: true}) })
 	}
 	assert.Equal(t, cost(1), cost(1000), "allocations of 1 and of 1,000 devices")
 }
 
 func BenchmarkAppendDevices(b *testing.B) {
 	res := wideResult(1000)
-	buf := make([]byte, 0, 4<<20)
+	var mem scratch
 	b.ReportAllocs()
 	for b.Loop() {
-		buf, _ = appendDevices(buf[:0], &res, form{clusterWide: true})
+		mem.appendDevices(&res, form{clusterWide: true})
 	}
-	b.SetBytes(int64(len(buf)))
+	b.SetBytes(int64(len(mem.out)))
 }

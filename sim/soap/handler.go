@@ -4,19 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"github.com/risim/risim/sim/cluster"
 )
-
-// scratch is memory that exchanges use one after the other.
-type scratch struct {
-	out []byte
-}
-
-// keptScratch is the longest answer whose memory is kept for the next one.
-const keptScratch = 16 << 20
 
 // reply is an answer, ready to be sent.
 type reply struct {
@@ -46,7 +37,7 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 	if wantsContract(x.HTTP) {
 		return s.contract(x, set)
 	}
-	q, counts, no := s.understand(x, set)
+	q, counts, no := s.understand(x, set, mem)
 	if instead := s.impair(x); instead != nil {
 		no = instead
 	}
@@ -63,7 +54,8 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 	if x.silent && s.cfg.Wait != nil && set.nodeTimeout > 0 {
 		_ = s.cfg.Wait(x.HTTP.Context(), set.nodeTimeout) // fails when the client has gone, which writing finds out
 	}
-	out := &reply{status: http.StatusOK, contentType: textXML, body: mem.out}
+	out := &mem.reply
+	*out = reply{status: http.StatusOK, contentType: textXML, body: mem.out}
 	if x.Request.SOAP12 {
 		out.contentType = soapXML
 	}
@@ -74,14 +66,14 @@ func (s *Service) answer(x *Exchange, mem *scratch) (*reply, *refusal) {
 }
 
 // understand finds out who asks for what. counts says that the rate limit may count the request although it is refused.
-func (s *Service) understand(x *Exchange, set *Settings) (q query, counts bool, no *refusal) {
+func (s *Service) understand(x *Exchange, set *Settings, mem *scratch) (q query, counts bool, no *refusal) {
 	if x.HTTP.Method != http.MethodPost {
 		return query{}, false, methodNotAllowed(asksForContract(x.HTTP))
 	}
 	if no := s.authenticate(x, set); no != nil {
 		return query{}, false, no
 	}
-	q, fault := s.read(x, set)
+	q, fault := s.read(x, set, mem)
 	if fault != nil {
 		return query{}, true, &refusal{fault: fault}
 	}
@@ -89,13 +81,14 @@ func (s *Service) understand(x *Exchange, set *Settings) (q query, counts bool, 
 }
 
 // read takes the body of a request and understands it.
-func (s *Service) read(x *Exchange, set *Settings) (query, *Fault) {
-	body, fault := ReadBody(x.HTTP, int64(set.maxBody))
+func (s *Service) read(x *Exchange, set *Settings, mem *scratch) (query, *Fault) {
+	body, fault := readBody(mem.body[:0], x.HTTP, int64(set.maxBody))
+	mem.body = body
 	x.RequestBody, x.RequestBytes = body, len(body)
 	if fault != nil {
 		return query{}, fault
 	}
-	req, fault := Decode(body, x.HTTP.Header.Get("Content-Type"), Limits{Depth: set.maxDepth})
+	req, fault := mem.builder.decode(body, x.HTTP.Header.Get("Content-Type"), Limits{Depth: set.maxDepth})
 	if fault != nil {
 		return query{}, fault
 	}
@@ -103,10 +96,10 @@ func (s *Service) read(x *Exchange, set *Settings) (query, *Fault) {
 	if fault := s.checkAction(x, set); fault != nil {
 		return query{}, fault
 	}
-	q, advice, fault := translate(req, set, s.cfg.KnownModel)
-	x.Limit = q.limit
-	x.Advice = append(x.Advice, advice...)
-	return q, fault
+	t := translator{req: req, set: set, known: s.cfg.KnownModel, advice: x.Advice, room: mem.texts[:0]}
+	q := t.translate()
+	x.Limit, x.Advice, mem.texts = q.limit, t.advice, t.room
+	return q, t.fault
 }
 
 // checkAction is rule H3: the body decides, but a SOAPAction that is absent or says something else is noted. SOAP 1.2
@@ -148,7 +141,7 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 		for i := range res.Nodes {
 			x.note(&res.Nodes[i].NodeAnswer, len(res.Nodes[i].Items))
 		}
-		mem.out, x.StateOut = appendCti(mem.out[:0], &res, f)
+		mem.appendCti(&res, f)
 	} else {
 		res := snap.Select(q.device)
 		x.Found, x.Verdict, caseOnly, first = res.Found, res.Since, res.CaseOnly, res.Nodes[0].Node
@@ -158,8 +151,9 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 		if name := res.Twice(); name != "" {
 			x.advise(AdviceDuplicates, quoted(string(name)))
 		}
-		mem.out, x.StateOut = appendDevices(mem.out[:0], &res, f)
+		mem.appendDevices(&res, f)
 	}
+	x.StateOut = mem.stateText()
 	if set.revealTruncation {
 		x.Truncated = x.Found > x.Returned
 	} else if x.Truncated = x.Returned == x.Limit && !q.bounded(); x.Truncated {
@@ -252,8 +246,9 @@ func methodNotAllowed(contract bool) *refusal {
 }
 
 // exchange makes an answer, writes it and lets the observer know: the one way out for good answers and refusals.
-func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exchange, *scratch) (*reply, *refusal)) {
+func (s *Service) exchange(w http.ResponseWriter, r *http.Request, node cluster.NodeName, answer func(*Exchange, *scratch) (*reply, *refusal)) {
 	mem := s.scratch.Get().(*scratch)
+	x := s.begin(mem, r, node)
 	out, no := guarded(x, mem, answer)
 	if no != nil {
 		out = no.reply(x, mem)
@@ -273,13 +268,13 @@ func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exch
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(x)
 	}
-	h := w.Header()
+	h := w.Header() // names are as net/http spells them, so that they need not be looked at again
 	if out.contentType != "" {
-		h.Set("Content-Type", out.contentType)
+		h["Content-Type"] = contentTypes[out.contentType]
 	}
-	h.Set("Date", x.Answered.UTC().Format(http.TimeFormat)) // of the simulated clock, like everything that an answer says
+	h["Date"] = s.dates.header(x.Answered) // of the simulated clock, like everything that an answer says
 	if !bodyless(out.status) {
-		h.Set("Content-Length", strconv.Itoa(len(out.body)))
+		h["Content-Length"] = s.lengths.header(len(out.body))
 	}
 	if out.header != "" {
 		h.Set(out.header, out.value)
@@ -290,7 +285,7 @@ func (s *Service) exchange(w http.ResponseWriter, x *Exchange, answer func(*Exch
 		w.WriteHeader(out.status)
 		_, _ = w.Write(out.body) // fails when the client has gone, and then there is nobody to tell
 	}
-	if cap(mem.out) <= keptScratch {
+	if mem.tidy() {
 		s.scratch.Put(mem)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,11 +65,23 @@ func newRigOf(t *testing.T, c cluster.Config, knobs ...knob) *rig {
 		Observe: func(x *Exchange) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.seen = append(r.seen, x)
+			r.seen = append(r.seen, kept(x))
 		},
 	})
 	require.NoError(t, err)
 	return r
+}
+
+// kept is a copy of an exchange that is good for longer than the exchange.
+func kept(x *Exchange) *Exchange {
+	k := *x
+	k.Advice, k.RequestBody, k.ResponseBody = slices.Clone(x.Advice), slices.Clone(x.RequestBody), slices.Clone(x.ResponseBody)
+	if x.Request != nil {
+		r := *x.Request
+		r.Items, r.DevNames, r.DirNumbers = slices.Clone(r.Items), slices.Clone(r.DevNames), slices.Clone(r.DirNumbers)
+		k.Request = &r
+	}
+	return &k
 }
 
 func settingsOf(t *testing.T, knobs ...knob) Settings {

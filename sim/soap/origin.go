@@ -1,8 +1,8 @@
 package soap
 
 import (
-	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"sync"
 )
@@ -57,38 +57,31 @@ func (o *origins) note(state string, query uint64) {
 
 // of is what a query asks for, as a number; StateInfo is no part of it.
 func (o *origins) of(q *query) uint64 {
-	var h maphash.Hash
-	h.SetSeed(o.seed)
-	number := func(ns ...uint64) {
-		for _, n := range ns {
-			var b [8]byte
-			binary.LittleEndian.PutUint64(b[:], n)
-			h.Write(b[:])
-		}
-	}
-	texts := func(list []string) {
-		number(uint64(len(list)))
-		for _, text := range list {
-			h.WriteString(text)
-			h.WriteByte(0)
-		}
-	}
-	number(uint64(q.op), uint64(q.limit))
-	texts([]string{q.node})
 	if q.op == SelectCtiItem {
 		c := &q.cti
-		number(uint64(c.Class), uint64(c.Status), uint64(c.By))
-		texts(c.Apps)
-		texts(c.DevNames)
-		texts(c.Numbers)
-		return h.Sum64()
+		asked := maphash.Comparable(o.seed, [...]int{int(q.op), q.limit, int(c.Class), int(c.Status), int(c.By)})
+		return o.with(o.with(o.with(o.text(asked, q.node), c.Apps), c.DevNames), c.Numbers)
 	}
 	d := &q.device
-	nothing := uint64(0)
+	nothing := 0
 	if d.Nothing {
 		nothing = 1
 	}
-	number(nothing, uint64(d.Class), uint64(d.Model), uint64(d.Status), uint64(d.Protocol), uint64(d.Download), uint64(d.By))
-	texts(d.Items)
-	return h.Sum64()
+	asked := maphash.Comparable(o.seed, [...]int{
+		int(q.op), q.limit, nothing, int(d.Class), int(d.Model), int(d.Status), int(d.Protocol), int(d.Download), int(d.By),
+	})
+	return o.with(o.text(asked, q.node), d.Items)
+}
+
+// with goes on from a number by a list of texts.
+func (o *origins) with(asked uint64, list []string) uint64 {
+	for _, text := range list {
+		asked = o.text(asked, text)
+	}
+	return asked*31 + uint64(len(list))
+}
+
+func (o *origins) text(asked uint64, text string) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // the order of texts must count
+	return bits.RotateLeft64(asked*odd, 29) ^ maphash.String(o.seed, text)
 }

@@ -53,6 +53,8 @@ type Service struct {
 	throttle throttle
 	origins  *origins
 	scratch  sync.Pool // of *scratch
+	dates    dates
+	lengths  lengths
 }
 
 // New makes a service. It reports everything wrong with the Config together.
@@ -174,19 +176,21 @@ func (x *Exchange) advise(id string, value ...any) {
 }
 
 // begin is what is known of an exchange before anything is read.
-func (s *Service) begin(r *http.Request, node cluster.NodeName) *Exchange {
+func (s *Service) begin(mem *scratch, r *http.Request, node cluster.NodeName) *Exchange {
 	var began time.Duration
 	if s.cfg.Elapsed != nil {
 		began = s.cfg.Elapsed()
 	}
-	return &Exchange{
+	mem.exchange = Exchange{
 		began:     began,
 		Started:   s.cfg.Now(),
 		Node:      node,
 		HTTP:      r,
 		Client:    r.RemoteAddr,
 		UserAgent: r.UserAgent(),
+		Advice:    mem.advice[:0],
 	}
+	return &mem.exchange
 }
 
 // receiver is the node as which a handler answers: the publisher when none is named.
@@ -201,8 +205,9 @@ func (s *Service) receiver(node cluster.NodeName) cluster.NodeName {
 // choosing the handler is the router's matter.
 func (s *Service) Handler(node cluster.NodeName) http.Handler {
 	node = s.receiver(node)
+	answer := s.answer
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.exchange(w, s.begin(r, node), s.answer)
+		s.exchange(w, r, node, answer)
 	})
 }
 
@@ -210,7 +215,7 @@ func (s *Service) Handler(node cluster.NodeName) http.Handler {
 func (s *Service) NotFound(node cluster.NodeName) http.Handler {
 	node = s.receiver(node)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.exchange(w, s.begin(r, node), func(x *Exchange, _ *scratch) (*reply, *refusal) {
+		s.exchange(w, r, node, func(x *Exchange, _ *scratch) (*reply, *refusal) {
 			if strings.Contains(strings.ToLower(r.URL.Path), "/realtimeservice/services/risport") {
 				x.advise(AdviceDeprecatedPath, quoted(r.URL.Path))
 			}
