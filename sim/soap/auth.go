@@ -78,7 +78,8 @@ func (us users) checkHeader(header []string) *userEntry {
 	if len(header) == 0 {
 		return nil
 	}
-	sum, found := sha256.Sum256([]byte(header[0])), -1
+	var room [128]byte // nearly always enough
+	sum, found := sha256.Sum256(append(room[:0], header[0]...)), -1
 	for i := range us {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(us[i].headerSum[:], sum[:]), i, found)
 	}
