@@ -95,18 +95,35 @@ type doing struct {
 	mu          sync.Mutex
 	steps       int // done so far
 	impairments int // put in force by Impair so far
-	plays       []*scenarios.Running
+	plays       []play
+}
+
+// play is a program that runs beside the scenario.
+type play struct {
+	*scenarios.Running
+	impairs string // the impairment that it puts in force and lifts; "" when it is about something else
 }
 
 // playLocked runs a program beside the scenario, until it has nothing more to do.
 func (s *Simulator) playLocked(prog *scenarios.Program, w scenarios.World) *scenarios.Running {
 	d := &s.doing
-	d.plays = slices.DeleteFunc(d.plays, (*scenarios.Running).Done)
-	r := scenarios.Run(prog, w, s.clock)
-	if !r.Done() {
-		d.plays = append(d.plays, r)
+	p := play{impairs: prog.Impairs()}
+	d.endLocked(p.impairs)
+	p.Running = scenarios.Run(prog, w, s.clock)
+	if !p.Done() {
+		d.plays = append(d.plays, p)
 	}
-	return r
+	return p.Running
+}
+
+// endLocked forgets what has nothing more to do, and ends what would go on about an impairment that is another's now, or lifted.
+func (d *doing) endLocked(impairment string) {
+	d.plays = slices.DeleteFunc(d.plays, func(p play) bool {
+		if impairment != "" && p.impairs == impairment {
+			p.Stop()
+		}
+		return p.Done()
+	})
 }
 
 // stopPlays ends what was begun by Do.

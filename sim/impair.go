@@ -82,8 +82,12 @@ func (s *Simulator) fits(prog *scenarios.Program) error {
 	return prog.CheckEndpoints(s.receivers(), !s.options.Plain)
 }
 
-// Lift ends an impairment, whoever put it in force. What it has hit already goes on. It fails when there is none of this id.
+// Lift ends an impairment, whoever put it in force; one that Impair would put in force again later does not come back. What it
+// has hit already goes on. It fails when there is none of this id.
 func (s *Simulator) Lift(id string) error {
+	s.doing.mu.Lock()
+	defer s.doing.mu.Unlock()
+	s.doing.endLocked(id)
 	if !s.troubles.Lift(id) {
 		var ids []string
 		for _, i := range s.Impairments() {
@@ -97,8 +101,7 @@ func (s *Simulator) Lift(id string) error {
 		}
 		return fmt.Errorf("no impairment %q is in force, nor any other", id)
 	}
-	at := s.Now().Sub(s.options.Start)
-	s.log(scenarios.Event{At: at, Last: at, Cause: scenarios.Cause{File: "lift", Line: 1, Step: id}, Action: "lift", Devices: -1, Detail: id})
+	s.log(scenarios.Event{Cause: scenarios.Cause{File: "lift", Line: 1, Step: id}, Action: "lift", Devices: -1, Detail: id})
 	return nil
 }
 
@@ -190,7 +193,7 @@ func (o *ordeal) deliver(x *soap.Exchange, status int, body []byte) func(http.Re
 	if o.refused != nil {
 		x.Impaired = []soap.Firing{{ID: o.refused.ID, Did: "connection reset"}}
 		r := x.HTTP
-		return func(http.ResponseWriter) { hangUp(r, true) }
+		return func(w http.ResponseWriter) { hangUp(w, r, true) }
 	}
 	whole := len(body)
 	how, cut := "", -1
@@ -275,7 +278,8 @@ func (o *ordeal) send(w http.ResponseWriter, r *http.Request, status int, body [
 	_ = o.clock.Wait(ctx, o.latency)
 	if o.ruling != nil && o.ruling.Stall > 0 {
 		_ = o.clock.Wait(ctx, o.ruling.Stall)
-		hangUp(r, false)
+		hangUp(w, r, false)
+		return
 	}
 	if w.Header().Get("Content-Length") != "" { // malformed has changed it
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -300,16 +304,22 @@ func (o *ordeal) send(w http.ResponseWriter, r *http.Request, status int, body [
 	_, _ = w.Write(body) // fails when the client has gone, and then there is nobody to tell
 	if cut >= 0 {
 		_ = control.Flush()
-		hangUp(r, o.ruling.Reset >= 0)
+		hangUp(w, r, o.ruling.Reset >= 0)
 	}
 }
 
-// hangUp ends the connection of a request instead of answering it to the end. It does not return.
-func hangUp(r *http.Request, reset bool) {
+// hangUp ends the connection of a request instead of answering it to the end. The server would wait for what the client has still
+// to send, so the connection is taken from it.
+func hangUp(w http.ResponseWriter, r *http.Request, reset bool) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // upon which whatever serves here ends the connection
+	}
 	if c := connectionOf(r); reset && c != nil {
 		c.reset()
+		return
 	}
-	panic(http.ErrAbortHandler) // upon which the server closes the connection
+	conn.Close()
 }
 
 // connection is one connection of a client, below TLS.

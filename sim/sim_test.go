@@ -78,6 +78,9 @@ func tryAsk(ris *sim.Simulator, address, operation string, criteria ...string) (
 		return answer{}, err
 	}
 	defer resp.Body.Close()
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		return answer{status: resp.StatusCode}, nil
+	}
 	doc, err := xmlquery.Parse(resp.Body)
 	if err != nil {
 		return answer{}, err

@@ -129,7 +129,12 @@ func (c *compiler) action(s *step, a *Action) {
 		}
 		do.noUser, do.detail = x.Name.Text, x.Name.Text
 	case *Impair:
-		do.impair = c.ails(s, &x.Ails, x.Match)
+		var counted *requests
+		if x.Requests != nil {
+			counted = c.requests(x.Requests)
+		}
+		do.impair = c.ails(s, &x.Ails, x.Requests, counted)
+		do.impair.Written = flow(x, keysOf(reflect.TypeOf(*x))...)
 		do.detail = x.Ails.summary()
 	case *Lift:
 		if c.need(&x.Mark, x.ID, "lift", "id") {

@@ -74,6 +74,9 @@ func (p *Program) CheckEndpoints(nodes []cluster.NodeName, secure bool) error {
 			continue
 		}
 		reached(s.do.impair.match)
+		if r := s.do.impair.requests; r != nil && r != s.when.requests {
+			reached(r.match)
+		}
 		if s.do.impair.TLS != "" && !secure {
 			c.add(s.mark.At, "%s has trouble with certificates, and connections have no TLS here", s.id)
 		}
@@ -110,6 +113,9 @@ func (c *checker) step(st *step) {
 	}
 	if do.impair != nil {
 		c.match(do.impair.match)
+		if do.impair.requests != nil && do.impair.requests != st.when.requests {
+			c.match(do.impair.requests.match)
+		}
 	}
 	if st.when.requests != nil {
 		c.match(st.when.requests.match)

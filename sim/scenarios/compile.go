@@ -55,6 +55,16 @@ type Program struct {
 	steps []*step // impairments, timeline, expectations: the order at one instant
 }
 
+// Impairs is the id of the first impairment that the program puts in force; "" when it never does.
+func (p *Program) Impairs() string {
+	for _, s := range p.steps {
+		if s.do != nil && s.do.impair != nil {
+			return s.id
+		}
+	}
+	return ""
+}
+
 // Problem makes a problem of the program's file, with the line as written. The zero Pos is the file's beginning.
 func (p *Program) Problem(at Pos, format string, args ...any) Problem {
 	one := problems{file: p.file.name, lines: p.file.lines}
@@ -681,12 +691,8 @@ func keysGiven(written any) []string {
 func (c *compiler) trouble(i int, t *Trouble) {
 	s := c.name(t.ID, "impairments", i, t.Mark, t)
 	c.trigger(s, &t.Trigger, true, false, true)
-	imp := c.ails(s, &t.Ails, t.Match)
-	imp.requests = s.when.requests
+	imp := c.ails(s, &t.Ails, t.Requests, s.when.requests)
 	imp.Written = flow(t, append([]string{"requests"}, keysOf(reflect.TypeOf(t.Ails))...)...)
-	if t.Requests != nil && t.Requests.Match != nil && t.Match != nil {
-		c.add(t.Match.At, "match is given here and in requests; one of them is enough")
-	}
 	if s.when.kind == everyTime && s.when.lasts == 0 && !t.broken {
 		c.add(t.Every.At, "an impairment with every needs for: how long it lasts each time")
 	}
@@ -707,9 +713,13 @@ func (a *Ails) summary() string {
 	return text
 }
 
-func (c *compiler) ails(s *step, a *Ails, m *RequestMatch) *Impairment {
-	i := &Impairment{ID: s.id, Written: flow(a, keysOf(reflect.TypeOf(*a))...), key: s.key, at: s.mark.At, seed: chance(c.seed), Reset: -1, Truncate: -1}
-	i.match = c.match(m)
+// ails compiles an impairment, but for Written. counted is what it counts requests by, written and made ready; nil: it hits all.
+func (c *compiler) ails(s *step, a *Ails, written *RequestCount, counted *requests) *Impairment {
+	i := &Impairment{ID: s.id, requests: counted, key: s.key, at: s.mark.At, seed: chance(c.seed), Reset: -1, Truncate: -1}
+	i.match = c.match(a.Match)
+	if written != nil && written.Match != nil && a.Match != nil {
+		c.add(a.Match.At, "match is given here and in requests; one of them is enough")
+	}
 	i.share = c.percent(a.Chance)
 	i.latency = c.spread(a.Latency)
 	if d := a.Dribble; d != nil {
@@ -737,12 +747,18 @@ func (c *compiler) ails(s *step, a *Ails, m *RequestMatch) *Impairment {
 			}
 		}
 	}
-	i.Malformed = c.truth(a.Malformed, "malformed")
+	truth := func(t Text, key string) bool {
+		if t.Text == "false" {
+			c.add(t.At, "%s false is no trouble; leave it out", key)
+		}
+		return c.truth(t, key)
+	}
+	i.Malformed = truth(a.Malformed, "malformed")
 	i.Stall = c.positive(a.Stall, "stall")
-	i.Refuse = c.truth(a.Refuse, "refuse")
+	i.Refuse = truth(a.Refuse, "refuse")
 	i.TLS = c.word(a.TLS, "TLS trouble", []string{"expired", "wrongName"})
-	i.ExpireSession = c.truth(a.ExpireSession, "expireSession")
-	if i.ofConnections() && (!i.match.onlyNodes() || s.when.requests != nil) {
+	i.ExpireSession = truth(a.ExpireSession, "expireSession")
+	if i.ofConnections() && (!i.match.onlyNodes() || counted != nil) {
 		c.add(s.mark.At, "%s refuses connections or breaks TLS, when there is no request yet: match can tell the node only, and there is nothing to count", s.id)
 	}
 	if i.Refuse && (a.Latency != nil || a.Dribble != nil) {

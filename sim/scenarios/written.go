@@ -376,8 +376,9 @@ type UserAction struct {
 
 // Impair is trouble that begins with a step.
 type Impair struct {
-	Mark `noun:"key of impair"`
-	Ails `yaml:",inline"`
+	Mark     `noun:"key of impair"`
+	Requests *RequestCount `yaml:"requests" doc:"Only the requests that are counted here, from when it begins."`
+	Ails     `yaml:",inline"`
 }
 
 // Lift names the trouble that ends.
