@@ -45,8 +45,9 @@
 //	     '------> sim, sim/soap, sim/scenarios and fixtures, for what options are made of, and verdicts: users, knobs, names
 //
 // sim/control uses only what sim exports, so that a Go test, the command and a client of the API can do the same things; importing
-// sim brings no API along. sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has no clock,
-// goroutine, logger, network or randomness. A package from elsewhere has one address: gorilla/mux is in sim/http.go and sim/control,
+// sim brings no API along. sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has
+// no clock, logger, network or randomness, and no goroutine but those that help to make a large cluster and are gone when it is made. A
+// package from elsewhere has one address: gorilla/mux is in sim/http.go and sim/control,
 // gofakeit in fixtures, YAML and XPath in sim/scenarios, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
 //
 // # One request
@@ -55,7 +56,7 @@
 //  2. soap: who is it, what does it ask, may it ask again already
 //  3. cluster: one load of the present snapshot, which answers everything
 //  4. soap: the bytes of the answer, finished, then written at once
-//  5. journal.go: the exchange, as the service saw it
+//  5. ring.go: the exchange, as the service saw it, into the journal; filter.go and export.go are for reading it
 //
 // State is one immutable value. Requests read it without a lock; [Simulator.Apply] builds the next one, publishes it and
 // notes it in the journal under one lock, so that the journal's order is the order of states.

@@ -42,15 +42,27 @@ type Event struct {
 	More    int              // changes that were not kept
 	Cause   scenarios.Cause  // the scenario's step that made them; the zero value: a call of Apply
 
-	text string // what describe says of all of them, when the first one was not kept
+	text string // what first says, when the first one was not kept
+}
+
+// first is the first change, with the names in it.
+func (e *Event) first() string {
+	switch {
+	case e.text != "":
+		return e.text
+	case len(e.Changes) == 0:
+		return "nothing"
+	}
+	return describe(e.Changes[0])
 }
 
 // String names the first change, with the names in it, and says how many more there are.
 func (e *Event) String() string {
-	if e.text != "" {
-		return e.text
+	text := e.first()
+	if more := len(e.Changes) + e.More - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
 	}
-	return describe(e.Changes, e.More)
+	return text
 }
 
 // Journal is what happened, oldest first.
@@ -174,20 +186,14 @@ func summary(r *soap.Request) string {
 	return b.String()
 }
 
-// describe is a line about changes, of which there are more than those.
-func describe(changes []cluster.Change, more int) string {
-	if len(changes) == 0 {
-		return "nothing"
-	}
-	v := reflect.ValueOf(changes[0])
+// describe is a change in words.
+func describe(c cluster.Change) string {
+	v := reflect.ValueOf(c)
 	text := v.Type().Name()
 	for i := range v.NumField() {
 		if v.Type().Field(i).IsExported() {
 			text += value(v.Field(i))
 		}
-	}
-	if more += len(changes) - 1; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }

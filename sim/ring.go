@@ -184,7 +184,7 @@ func (j *journal) doneLocked(s *slot, weight int) {
 	}
 	s.weight = slotWeight + weight
 	if len(j.subscribers) > 0 {
-		e := s.entry(j.seq)
+		e := s.entry(j.seq, string(s.packed))
 		for _, sub := range j.subscribers {
 			sub.send(e)
 		}
@@ -230,30 +230,34 @@ func (j *journal) rawLocked(x *soap.Exchange) {
 	j.used += cap(r.packed)
 }
 
-// entryLocked gives an entry that is kept.
-func (j *journal) entryLocked(seq uint64) Entry { return j.slotLocked(seq).entry(seq) }
-
-func (s *slot) entry(seq uint64) Entry {
+// entry is the slot's entry, read from packed, which is a copy of the slot's.
+func (s *slot) entry(seq uint64, packed string) Entry {
 	e := Entry{Seq: seq, At: s.at, Event: s.event, Step: s.step, Trouble: s.trouble}
 	if s.exchanged() {
 		e.Exchange = &soap.Exchange{Started: s.at}
-		p := packing{from: string(s.packed), reading: true}
+		p := packing{from: packed, reading: true}
 		p.entry(&e.Method, &e.Path, e.Exchange)
 	}
 	return e
 }
 
-// entries are those after a number.
+// entries are those after a number. Requests are held up for the copying only.
 func (j *journal) entries(after uint64) Journal {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	from := max(after+1, j.first)
 	if from > j.seq {
+		j.mu.Unlock()
 		return Journal{}
 	}
-	out := make(Journal, 0, j.seq-from+1)
-	for seq := from; seq <= j.seq; seq++ {
-		out = append(out, j.entryLocked(seq))
+	slots, packed := make([]slot, j.seq+1-from), make([]string, j.seq+1-from)
+	for i := range slots {
+		s := j.slotLocked(from + uint64(i))
+		slots[i], packed[i] = *s, string(s.packed)
+	}
+	j.mu.Unlock()
+	out := make(Journal, len(slots))
+	for i := range out {
+		out[i] = slots[i].entry(from+uint64(i), packed[i])
 	}
 	return out
 }
@@ -268,7 +272,7 @@ func (e *Event) trim(most int) int {
 			continue
 		}
 		if i == 0 {
-			e.text = describe(e.Changes, 0)
+			e.text = describe(c)
 		}
 		e.More = len(e.Changes) - i
 		e.Changes = slices.Clone(e.Changes[:i])

@@ -20,7 +20,7 @@ func (a AddDevices) apply(t *tx) error {
 		if err := t.checkDevice(&d); err != nil {
 			c.add("%w", err)
 		}
-		if _, known := t.s.roster.find(d.key); known {
+		if _, known := t.s.find(d.key); known {
 			c.add("device %q: there is already a device of this name", d.Name)
 		}
 		fresh = append(fresh, &d)
@@ -34,7 +34,7 @@ func (a AddDevices) apply(t *tx) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	t.reroster(fresh, nil)
+	t.add(fresh)
 	for i := range a.Registrations {
 		if err := (SetRecord{a.Registrations[i]}).apply(t); err != nil {
 			c.add("%w", err)
@@ -48,21 +48,19 @@ type RemoveDevices struct{ Names []DeviceName }
 
 func (r RemoveDevices) apply(t *tx) error {
 	var c complaints
-	gone := map[string]bool{}
+	gone := map[int]bool{} // slots
 	for _, name := range r.Names {
 		slot, err := t.slot(name)
 		if err != nil {
 			c.add("%w", err)
 			continue
 		}
-		for h := t.s.chain(slot); h != nil; h = h.next {
-			t.set(slot, h.node, nil)
+		for chain := t.s.chain(slot); len(chain) > 0; chain = t.s.chain(slot) {
+			t.set(slot, int(chain[0].node), nil)
 		}
-		gone[fold(string(name))] = true
+		gone[slot] = true
 	}
-	if len(gone) > 0 {
-		t.reroster(nil, gone)
-	}
+	t.remove(gone)
 	return c.err()
 }
 
@@ -79,50 +77,24 @@ func (c Configure) apply(t *tx) error {
 	if err := t.checkDevice(&d); err != nil {
 		return err
 	}
-	for h := t.s.chain(slot); h != nil; h = h.next {
-		r := h.Record
-		t.set(slot, h.node, &r)
+	var w sheetWriter
+	w.device(&d, t.kit)
+	is := device{w.sheet(), 0}
+	nodes := len(t.s.chain(slot))
+	for k := range nodes {
+		b, i := t.s.at(slot)
+		r := &b.chain(i)[k]
+		node, record := int(r.node), Record{}
+		b.unpack(i, r, &record, nil)
+		t.change(slot, node, &record, is)
 	}
-	devices := slices.Clone(t.s.roster.devices)
-	devices[slot] = &d
-	t.s.roster = &roster{devices}
+	n := slot / blockSize
+	entries := t.s.blocks[n].entries()
+	entries[slot%blockSize].device = is
+	t.own(n, newBlock(entries, false))
+	same := *t.s.roster
+	t.s.roster = &same
 	return nil
-}
-
-// reroster makes the roster anew with devices added, in name order, or taken out.
-func (t *tx) reroster(fresh []*Device, gone map[string]bool) {
-	s := t.s
-	old := s.roster.devices
-	devices := make([]*Device, 0, len(old)+len(fresh))
-	pages := make([]*page, (len(old)+len(fresh)-len(gone)+pageSize-1)/pageSize)
-	put := func(d *Device, chain *held) {
-		slot := len(devices)
-		devices = append(devices, d)
-		if chain == nil {
-			return
-		}
-		p := pages[slot/pageSize]
-		if p == nil {
-			p = new(page)
-			pages[slot/pageSize] = p
-		}
-		p[slot%pageSize] = chain
-	}
-	for slot, d := range old {
-		for len(fresh) > 0 && fresh[0].key < d.key {
-			put(fresh[0], nil)
-			fresh = fresh[1:]
-		}
-		if !gone[d.key] {
-			put(d, s.chain(slot))
-		}
-	}
-	for _, d := range fresh {
-		put(d, nil)
-	}
-	s.roster, s.pages = &roster{devices}, pages
-	t.owned = nil // every page is new
-	t.newIdx = true
 }
 
 // SetRecord gives a node a record of a device, in place of the one that it has if any. A TimeStamp of 0 means now.
@@ -194,14 +166,13 @@ func (c RestartRIS) apply(t *tx) error {
 	if err != nil {
 		return err
 	}
-	s := t.s
-	for slot := range s.roster.devices {
-		chain := s.chain(slot)
-		if chain.on(node) != nil {
-			t.writablePage(slot)[slot%pageSize] = relink(chain, node, nil)
+	for k, b := range t.s.blocks {
+		if b.knows(node) {
+			b, _ = t.writable(slotOf(k, 0))
+			b.forget(node)
 		}
 	}
-	n := &s.nodes[node]
+	n := &t.s.nodes[node]
 	n.records, n.registered, n.apps = 0, 0, nil
 	// Never the same start time twice, also when two restarts fall on one second, nor the same for both (rule N2).
 	n.used = max(n.used, n.devices.stateID, n.cti.stateID)

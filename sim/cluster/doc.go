@@ -20,11 +20,14 @@
 //   - A [Snapshot] and everything reached from it never changes. Any number of goroutines may read it; a request reads
 //     one snapshot and nothing else.
 //   - [Store.Apply] makes all its changes or none, and tells of everything that is wrong with them.
-//   - Time is an argument. There is no clock here, no goroutine, no randomness, and nothing of HTTP or SOAP: the same
-//     configuration and the same changes give the same answers.
+//   - Time is an argument. There is no clock here, no randomness, and nothing of HTTP or SOAP: the same configuration and
+//     the same changes give the same answers. New works with as many goroutines as there are processors; none outlives it.
+//   - A million devices fit: they are packed, at some 150 bytes each with all indices. What is packed is unpacked when it
+//     is asked for, so that a Device or a Record is always a copy.
 //
-// The files: device.go and enum.go are the words, query.go the questions and answers; snapshot.go and index.go hold the
-// state, tx.go changes it, state.go gives it as plain values and takes it back; change.go, life.go and lifecti.go are what
-// can happen; select.go, match.go and cti.go answer, since.go decides on NoChange; reason.go has the tables of status
-// reasons.
+// The files: device.go and enum.go are the words, query.go the questions and answers; change.go, life.go and lifecti.go are
+// what can happen. The state: sheet.go packs what is configured, block.go records, commons.go what many have in common;
+// snapshot.go holds all blocks, build.go makes them for a new cluster, tx.go changes them, state.go gives them as plain
+// values and takes them back. Answers: select.go with finder.go, index.go and match.go for devices, cti.go for
+// applications; since.go decides on NoChange. reason.go has the tables of status reasons.
 package cluster

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sort"
@@ -11,23 +12,62 @@ import (
 )
 
 // index finds the devices that may hold a directory number or an address. It is made at the first query that needs
-// it and carried on from snapshot to snapshot while few lines and addresses change: what it does not know stands in
-// Snapshot.dirty. It names candidates only; Select looks at each record itself.
+// it and carried on from snapshot to snapshot: what has changed since stands in Snapshot.fresh. It names candidates only;
+// Select looks at each record itself.
 type index struct {
-	once    sync.Once
-	built   atomic.Bool
-	numbers []numberAt // by number, then slot
-	addrs   []addrAt   // by address, then slot
+	once  sync.Once
+	built atomic.Bool
+
+	sheets  []*sheet          // where the candidates are written down, a block's from every blockSize-th on
+	numbers []indexed[uint64] // by code of the number
+	odd     []indexed[string] // numbers that have no code
+	v4      []indexed[uint32]
+	v6      []indexed[netip.Addr]
 }
 
-type numberAt struct {
-	number string
-	slot   int32
+// indexed is a device that has, or once had, a number or an address.
+type indexed[K any] struct {
+	key    K
+	device uint32 // its sheet in index.sheets, times blockSize, and its item in that
 }
 
-type addrAt struct {
-	addr netip.Addr
-	slot int32
+// fresh is what an index does not know yet: numbers and addresses that have come since, with the keys of their devices.
+// Snapshots share the arrays: they are only ever appended to.
+type fresh struct {
+	numbers []freshNumber
+	addrs   []freshAddr
+}
+
+type freshNumber struct{ number, device string }
+
+type freshAddr struct {
+	addr   netip.Addr
+	device string
+}
+
+// numberCode writes a number in 16 places of four bits, so that codes are in the order of the numbers, and a prefix is a
+// range; false when the number is longer or holds anything else than digits, plus, asterisk and number sign.
+func numberCode(number string) (code uint64, ok bool) {
+	if len(number) > 16 {
+		return 0, false
+	}
+	for i := range len(number) {
+		var c uint64
+		switch b := number[i]; {
+		case '0' <= b && b <= '9':
+			c = uint64(b-'0') + 4
+		case b == '+':
+			c = 3
+		case b == '*':
+			c = 2
+		case b == '#':
+			c = 1
+		default:
+			return 0, false
+		}
+		code |= c << (60 - 4*i)
+	}
+	return code, true
 }
 
 // lookup gives the snapshot's index, making it when this is the first time that it is needed. An index that is not
@@ -35,47 +75,149 @@ type addrAt struct {
 func (s *Snapshot) lookup() *index {
 	x := s.index
 	x.once.Do(func() {
-		for slot := range s.roster.devices {
-			for h := s.chain(slot); h != nil; h = h.next {
-				for _, l := range h.Lines {
-					x.numbers = append(x.numbers, numberAt{number(l.Number), int32(slot)})
+		x.numbers, x.v4 = make([]indexed[uint64], 0, s.roster.len), make([]indexed[uint32], 0, s.roster.len)
+		for _, b := range s.blocks {
+			first := len(x.sheets)
+			x.sheets = append(x.sheets, b.sheets...)
+			for i := range b.len() {
+				sheet, item := first, i
+				if b.order != nil {
+					sheet, item = first+int(b.order[i].sheet), int(b.order[i].item)
 				}
-				if h.IPv4.IsValid() {
-					x.addrs = append(x.addrs, addrAt{h.IPv4, int32(slot)})
-				}
-				if h.IPv6.IsValid() {
-					x.addrs = append(x.addrs, addrAt{h.IPv6, int32(slot)})
+				chain := b.chain(i)
+				for k := range chain {
+					x.add(b.kept(&chain[k]), uint32(sheet*blockSize+item))
 				}
 			}
 		}
-		slices.SortFunc(x.numbers, func(a, b numberAt) int {
-			return cmp.Or(strings.Compare(a.number, b.number), cmp.Compare(a.slot, b.slot))
-		})
-		slices.SortFunc(x.addrs, func(a, b addrAt) int {
-			return cmp.Or(a.addr.Compare(b.addr), cmp.Compare(a.slot, b.slot))
-		})
+		sortIndex(x.numbers, cmp.Compare[uint64])
+		sortIndex(x.odd, strings.Compare)
+		sortIndex(x.v4, cmp.Compare[uint32])
+		sortIndex(x.v6, netip.Addr.Compare)
 		x.built.Store(true)
 	})
 	return x
 }
 
-func (x *index) byNumber(spans []span, number string, prefix bool) []span {
-	i := sort.Search(len(x.numbers), func(i int) bool { return x.numbers[i].number >= number })
-	for ; i < len(x.numbers); i++ {
-		if n := x.numbers[i].number; n != number && !(prefix && strings.HasPrefix(n, number)) {
-			break
+func sortIndex[K any](list []indexed[K], compare func(a, b K) int) {
+	slices.SortFunc(list, func(a, b indexed[K]) int { return cmp.Or(compare(a.key, b.key), cmp.Compare(a.device, b.device)) })
+}
+
+func (x *index) add(k kept, at uint32) {
+	k.eachNumber(device{x.sheets[at/blockSize], int(at % blockSize)}, func(text string) bool {
+		n := number(text)
+		if code, ok := numberCode(n); ok {
+			x.numbers = append(x.numbers, indexed[uint64]{code, at})
+		} else {
+			x.odd = append(x.odd, indexed[string]{n, at})
 		}
-		spans = append(spans, one(int(x.numbers[i].slot)))
+		return true
+	})
+	if k.has&hasIPv4 != 0 {
+		x.v4 = append(x.v4, indexed[uint32]{k.ipv4, at})
+	}
+	if k.odd != nil && k.odd.ipv6.IsValid() {
+		x.v6 = append(x.v6, indexed[netip.Addr]{k.odd.ipv6, at})
+	}
+}
+
+// byNumber appends the devices that may have a line with the number, or one that begins with it.
+func (s *Snapshot) byNumber(spans []span, number string, prefix bool) []span {
+	x := s.lookup()
+	if code, ok := numberCode(number); ok {
+		end := code
+		if prefix && len(number) < 16 {
+			end |= 1<<(64-4*len(number)) - 1
+		}
+		spans = candidates(s, spans, x.numbers, func(n uint64) int { return cmp.Compare(n, code) }, func(n uint64) bool { return n <= end })
+	}
+	spans = candidates(s, spans, x.odd, func(n string) int { return strings.Compare(n, number) },
+		func(n string) bool { return n == number || prefix && strings.HasPrefix(n, number) })
+	for _, f := range s.fresh.numbers {
+		if f.number == number || prefix && strings.HasPrefix(f.number, number) {
+			spans = s.named(spans, f.device)
+		}
 	}
 	return spans
 }
 
-func (x *index) byAddr(spans []span, addr netip.Addr) []span {
-	i := sort.Search(len(x.addrs), func(i int) bool { return x.addrs[i].addr.Compare(addr) >= 0 })
-	for ; i < len(x.addrs) && x.addrs[i].addr == addr; i++ {
-		spans = append(spans, one(int(x.addrs[i].slot)))
+// byAddr appends the devices that may have the address.
+func (s *Snapshot) byAddr(spans []span, addr netip.Addr) []span {
+	x := s.lookup()
+	if addr.Is4() {
+		a := addr.As4()
+		v4 := binary.BigEndian.Uint32(a[:])
+		spans = candidates(s, spans, x.v4, func(a uint32) int { return cmp.Compare(a, v4) }, func(a uint32) bool { return a == v4 })
+	} else {
+		spans = candidates(s, spans, x.v6, func(a netip.Addr) int { return a.Compare(addr) }, func(a netip.Addr) bool { return a == addr })
+	}
+	for _, f := range s.fresh.addrs {
+		if f.addr == addr {
+			spans = s.named(spans, f.device)
+		}
 	}
 	return spans
+}
+
+// candidates appends the present slots of the devices from the first key on that compare does not put below, for as long
+// as the keys are within.
+func candidates[K any](s *Snapshot, spans []span, list []indexed[K], compare func(K) int, within func(K) bool) []span {
+	for i := sort.Search(len(list), func(i int) bool { return compare(list[i].key) >= 0 }); i < len(list) && within(list[i].key); i++ {
+		d := list[i].device
+		spans = s.named(spans, s.index.sheets[d/blockSize].key(int(d%blockSize)))
+	}
+	return spans
+}
+
+// named appends the slot of a folded name.
+func (s *Snapshot) named(spans []span, key string) []span {
+	if slot, ok := s.find(key); ok {
+		spans = append(spans, one(slot))
+	}
+	return spans
+}
+
+// note remembers what an index does not know of a changed record: numbers and addresses that it had not before.
+func (f *fresh) note(was *kept, wasOf device, is *kept, isOf device) {
+	if is.cond == nil {
+		return // a record that is gone only leaves a candidate too many
+	}
+	key := isOf.key()
+	if a := is.v4(); a.IsValid() && a != was.v4() {
+		f.addrs = append(f.addrs, freshAddr{a, key})
+	}
+	if a := is.v6(); a.IsValid() && a != was.v6() {
+		f.addrs = append(f.addrs, freshAddr{a, key})
+	}
+	if was.cond != nil && wasOf == isOf && was.has/lineBits != oddLines && is.has/lineBits != oddLines && was.has/lineBits != noLines {
+		return // the configured lines, as before
+	}
+	is.eachNumber(isOf, func(now string) bool {
+		known := false
+		was.eachNumber(wasOf, func(then string) bool {
+			known = known || now == then
+			return !known
+		})
+		if !known {
+			f.numbers = append(f.numbers, freshNumber{number(now), key})
+		}
+		return true
+	})
+}
+
+// v4 is the record's IPv4 address, the zero Addr when it has none or there is no record.
+func (k *kept) v4() netip.Addr {
+	if k.has&hasIPv4 == 0 {
+		return netip.Addr{}
+	}
+	return k.address()
+}
+
+func (k *kept) v6() netip.Addr {
+	if k.odd == nil {
+		return netip.Addr{}
+	}
+	return k.odd.ipv6
 }
 
 // span is a range of slots, lo included and hi not.

@@ -250,7 +250,7 @@ func (c Logout) apply(t *tx) error {
 	r := h.Record
 	r.LoginUser = ""
 	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
-	r.Lines = lines(t.s.roster.devices[slot].Lines, Registered)
+	r.Lines = lines(t.s.deviceAt(slot).lines(), Registered)
 	return t.put(slot, h.node, r)
 }
 
@@ -329,10 +329,9 @@ func (t *tx) home(slot int, name NodeName, avoid int) (int, error) {
 	if name != "" {
 		return t.node(name)
 	}
-	d := t.s.roster.devices[slot]
-	homes := d.Homes
+	homes := t.s.deviceAt(slot).homes()
 	if len(homes) == 0 {
-		if h := latestOf(t.s.chain(slot)); h != nil {
+		if h := t.latestOf(slot); h != nil {
 			homes = []NodeName{t.s.nodes[h.node].Name}
 		}
 	}
@@ -345,7 +344,7 @@ func (t *tx) home(slot int, name NodeName, avoid int) (int, error) {
 			return node, nil
 		}
 	}
-	return 0, fmt.Errorf("device %q has no home that is up (homes: %s)", d.Name, join(homes))
+	return 0, fmt.Errorf("device %q has no home that is up (homes: %s)", t.s.name(slot), join(homes))
 }
 
 func join(names []NodeName) string {
@@ -359,15 +358,37 @@ func join(names []NodeName) string {
 	return strings.Join(out, ", ")
 }
 
-// latestOf is the record of the latest registration whether or not its node answers.
-func latestOf(h *held) *held {
-	var best *held
-	for ; h != nil; h = h.next {
-		if best == nil || h.TimeStamp > best.TimeStamp || h.TimeStamp == best.TimeStamp && h.Status == Registered && best.Status != Registered {
-			best = h
+// held is a record, and the node that keeps it.
+type held struct {
+	Record
+	node int
+}
+
+// held gives the node's record of a device, nil when there is none. It is a copy.
+func (t *tx) held(slot, node int) *held {
+	b, i := t.s.at(slot)
+	r := on(b.chain(i), node)
+	if r == nil {
+		return nil
+	}
+	h := &held{node: node}
+	b.unpack(i, r, &h.Record, nil)
+	return h
+}
+
+// latestOf gives the record of the latest registration whether or not its node answers, nil when there is none.
+func (t *tx) latestOf(slot int) *held {
+	chain := t.s.chain(slot)
+	if len(chain) == 0 {
+		return nil
+	}
+	best := &chain[0]
+	for i := range chain[1:] {
+		if r := &chain[1+i]; r.later(best) {
+			best = r
 		}
 	}
-	return best
+	return t.held(slot, int(best.node))
 }
 
 // latest finds the record that a change is about.
@@ -377,7 +398,7 @@ func (t *tx) latest(device DeviceName, node NodeName) (int, *held, error) {
 		return 0, nil, err
 	}
 	if node == "" {
-		if h := latestOf(t.s.chain(slot)); h != nil {
+		if h := t.latestOf(slot); h != nil {
 			return slot, h, nil
 		}
 		return 0, nil, fmt.Errorf("device %q has never registered with any node", device)
@@ -386,7 +407,7 @@ func (t *tx) latest(device DeviceName, node NodeName) (int, *held, error) {
 	if err != nil {
 		return 0, nil, fmt.Errorf("device %q: %w", device, err)
 	}
-	if h := t.s.chain(slot).on(n); h != nil {
+	if h := t.held(slot, n); h != nil {
 		return slot, h, nil
 	}
 	return 0, nil, fmt.Errorf("device %q has no record on node %q", device, node)
@@ -402,7 +423,7 @@ func (t *tx) connected(device DeviceName) (int, *held, error) {
 
 // draft is a record of the device for a node to be changed: what the latest record knows.
 func (t *tx) draft(slot int) Record {
-	if h := latestOf(t.s.chain(slot)); h != nil {
+	if h := t.latestOf(slot); h != nil {
 		return h.Record
 	}
 	return Record{Attempts: Some(0), Download: UnknownDownload}
@@ -419,9 +440,10 @@ func (t *tx) join(slot, node int, edit func(*Record)) {
 // takeFromOthers ends a device's registrations with other nodes: it is with one node at a time. A node that does not
 // answer keeps its record, for it does not hear of it.
 func (t *tx) takeFromOthers(slot, node int) {
-	for h := t.s.chain(slot); h != nil; h = h.next {
-		if h.node != node && h.Status.connected() && t.s.nodes[h.node].state == Up {
-			t.leave(slot, h, UnRegistered, DeviceUnregistered)
+	b, i := t.s.at(slot)
+	for _, r := range slices.Clone(b.chain(i)) {
+		if int(r.node) != node && r.status.connected() && t.s.nodes[r.node].state == Up {
+			t.leave(slot, t.held(slot, int(r.node)), UnRegistered, DeviceUnregistered)
 		}
 	}
 }
@@ -430,9 +452,9 @@ func (t *tx) takeFromOthers(slot, node int) {
 // over (rule V2). Moves within one second take it ahead of the clock by a second each.
 func (t *tx) later(slot, node int) int64 {
 	stamp := t.now
-	for h := t.s.chain(slot); h != nil; h = h.next {
-		if h.node != node && !h.Status.connected() {
-			stamp = max(stamp, h.TimeStamp+1)
+	for _, r := range t.s.chain(slot) {
+		if int(r.node) != node && !r.status.connected() {
+			stamp = max(stamp, r.stamp+1)
 		}
 	}
 	return stamp
@@ -442,7 +464,7 @@ func (t *tx) later(slot, node int) int64 {
 func (t *tx) up(slot, node int, r *Record) {
 	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.later(slot, node)
 	if r.LoginUser == "" {
-		r.Lines = lines(t.s.roster.devices[slot].Lines, Registered)
+		r.Lines = lines(t.s.deviceAt(slot).lines(), Registered)
 	} else {
 		r.Lines = withStatus(r.Lines, Registered)
 	}
@@ -470,7 +492,7 @@ func (t *tx) down(r *Record, status Status, reason Reason) {
 // put is set after the checks that records from outside get.
 func (t *tx) put(slot, node int, r Record) error {
 	var c complaints
-	checkRecord(&c, t.s.roster.devices[slot].Name, t.s.nodes[node].Name, &r)
+	checkRecord(&c, t.s.name(slot), t.s.nodes[node].Name, &r)
 	if err := c.err(); err != nil {
 		return err
 	}

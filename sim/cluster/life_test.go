@@ -174,7 +174,7 @@ func TestFailover_LeavesAnOlderRecord_V2(t *testing.T) {
 	require.Greater(t, taken.TimeStamp, left.TimeStamp)
 	before := taken
 	w.does(cluster.Fallback{Device: phone})
-	require.Same(t, before, w.record(phone, "sub1"), "falling back to where it is changes nothing")
+	require.Equal(t, before, w.record(phone, "sub1"), "falling back to where it is changes nothing")
 	w.refuses(`device "SEP0022" has no home that is up (homes: sub2)`, cluster.Failover{Device: "SEP0022"})
 }
 

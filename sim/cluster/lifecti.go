@@ -93,13 +93,13 @@ func (c OpenDevices) apply(t *tx) error {
 			if err != nil {
 				return fmt.Errorf("application %q: %w", a.ID(), err)
 			}
-			dev := t.s.roster.devices[slot]
-			d := CtiDevice{Name: dev.Name, ControlsMedia: c.ControlsMedia}
-			for _, n := range dev.Lines {
+			dev := t.s.deviceAt(slot)
+			d := CtiDevice{Name: t.s.name(slot), ControlsMedia: c.ControlsMedia}
+			for _, n := range dev.lines() {
 				d.Lines = append(d.Lines, CtiLine{Number: n})
 			}
 			open(&d, t.now)
-			if i := slices.IndexFunc(a.Devices, func(o CtiDevice) bool { return fold(string(o.Name)) == dev.key }); i >= 0 {
+			if i := slices.IndexFunc(a.Devices, func(o CtiDevice) bool { return fold(string(o.Name)) == dev.key() }); i >= 0 {
 				a.Devices[i] = d
 			} else {
 				a.Devices = append(a.Devices, d)

@@ -74,15 +74,21 @@ type NodeDevices struct {
 // DeviceRecord is a device and one node's record of it, as an answer refers to them: small, cheap to copy, and to be
 // read through a View. In a DeviceResult it stays good as long as anybody keeps it.
 type DeviceRecord struct {
-	device *Device
-	record *Record
+	block  *block
+	record uint16 // in block.recs
+	device uint8  // in block
 }
 
 // NewDeviceRecord is a DeviceRecord of a device and a record that are in no snapshot, for answers that are made by hand.
 // Nothing of them is checked.
 func NewDeviceRecord(d Device, r Record) DeviceRecord {
 	d.key = fold(string(d.Name))
-	return DeviceRecord{&d, &r}
+	k := &kit{commons: new(commons)}
+	var w sheetWriter
+	w.device(&d, k)
+	p := pack(&r, 0, d.Lines)
+	p.cond = k.cond(&r)
+	return DeviceRecord{block: newBlock([]entry{{device{w.sheet(), 0}, []kept{p}}}, false)}
 }
 
 // View is room into which DeviceRecords are read one after the other, without allocating for each. The zero value is
@@ -90,14 +96,31 @@ func NewDeviceRecord(d Device, r Record) DeviceRecord {
 type View struct {
 	Device Device
 	Record Record
+
+	numbers []string // room for Device.Lines and Record.Lines
+	lines   []Line
 }
 
 // Read sets v to what r refers to. The texts in v stay good for ever; the slices are written over by the next Read, and
 // must not be changed.
-func (r DeviceRecord) Read(v *View) { v.Device, v.Record = *r.device, *r.record }
+func (r DeviceRecord) Read(v *View) {
+	b := r.block
+	d, k := b.device(int(r.device)), b.kept(&b.recs[r.record])
+	d.sheet.unpack(d.item, &v.Device, v.numbers[:0])
+	k.unpack(d, &v.Record, v.lines[:0])
+	if cap(v.Device.Lines) > cap(v.numbers) {
+		v.numbers = v.Device.Lines
+	}
+	if cap(v.Record.Lines) > cap(v.lines) {
+		v.lines = v.Record.Lines
+	}
+}
 
 // Name is the device's name.
-func (r DeviceRecord) Name() DeviceName { return r.device.Name }
+func (r DeviceRecord) Name() DeviceName {
+	d := r.block.device(int(r.device))
+	return d.sheet.name(d.item)
+}
 
 // Device is a copy of the device that r refers to, for those who need not be fast.
 func (r DeviceRecord) Device() *Device {
@@ -113,6 +136,14 @@ func (r DeviceRecord) Record() *Record {
 	return &v.Record
 }
 
+// compare compares the devices of two records by their folded names.
+func (r DeviceRecord) compare(o DeviceRecord) int {
+	if r.block == o.block {
+		return int(r.device) - int(o.device)
+	}
+	return strings.Compare(r.block.key(int(r.device)), o.block.key(int(o.device)))
+}
+
 // Twice names a device that the answer has under several nodes, empty when there is none (rule R1).
 func (r *DeviceResult) Twice() DeviceName {
 	for i := range r.Nodes {
@@ -120,7 +151,7 @@ func (r *DeviceResult) Twice() DeviceName {
 			// Both lists are in name order, so one pass through the two finds what they have in common.
 			a, b := r.Nodes[j].Devices, r.Nodes[i].Devices
 			for len(a) > 0 && len(b) > 0 {
-				switch order := strings.Compare(a[0].device.key, b[0].device.key); {
+				switch order := a[0].compare(b[0]); {
 				case order == 0:
 					return b[0].Name()
 				case order < 0:

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,8 +161,17 @@ func drawDeviceQuery(t *rapid.T) cluster.DeviceQuery {
 	return q
 }
 
+var likeItems sync.Map // of what likeItem gave
+
 // likeItem reads an Item as a regular expression.
 func likeItem(item string, literal bool) *regexp.Regexp {
+	type key struct {
+		item    string
+		literal bool
+	}
+	if known, ok := likeItems.Load(key{item, literal}); ok {
+		return known.(*regexp.Regexp)
+	}
 	parts := []string{regexp.QuoteMeta(item)}
 	if !literal {
 		parts = parts[:0]
@@ -169,7 +179,9 @@ func likeItem(item string, literal bool) *regexp.Regexp {
 			parts = append(parts, regexp.QuoteMeta(p))
 		}
 	}
-	return regexp.MustCompile(`(?is)^` + strings.Join(parts, ".*") + `$`)
+	like := regexp.MustCompile(`(?is)^` + strings.Join(parts, ".*") + `$`)
+	likeItems.Store(key{item, literal}, like)
+	return like
 }
 
 func plainText(q cluster.DeviceQuery, d *cluster.Device, r *cluster.Record) []string {
@@ -235,6 +247,14 @@ func plainSelect(s *cluster.Snapshot, q cluster.DeviceQuery) []found {
 	for _, n := range s.Nodes() {
 		up[n.Name] = n.State == cluster.Up
 	}
+	type known struct {
+		device  cluster.Device
+		records []cluster.NodeRecord
+	}
+	var all []known
+	for d := range s.Devices() {
+		all = append(all, known{*d, s.Records(d.Name)})
+	}
 	for _, n := range s.Nodes() {
 		named := q.Node == "" || strings.EqualFold(q.Node, string(n.Name))
 		if a, err := netip.ParseAddr(q.Node); err == nil {
@@ -243,9 +263,10 @@ func plainSelect(s *cluster.Snapshot, q cluster.DeviceQuery) []found {
 		if !named || !up[n.Name] {
 			continue
 		}
-		for d := range s.Devices() {
+		for i := range all {
+			d := &all[i].device
 			var mine, newest *cluster.Record
-			for _, r := range s.Records(d.Name) {
+			for _, r := range all[i].records {
 				if !up[r.Node] {
 					continue
 				}

@@ -1,6 +1,9 @@
 package cluster
 
-import "iter"
+import (
+	"iter"
+	"math"
+)
 
 // Select answers a device query: rules Q3-Q5 and Q8-Q10, all of section W, and R1-R3 and R5. It plans first: exact
 // names, numbers and addresses by index, prefixes of names and numbers by range, anything else by going through all
@@ -63,17 +66,19 @@ type deviceFilter struct {
 	q     *DeviceQuery
 	m     matcher
 	model uint32
-	node  int // the only one asked, -1 for all
+
+	sure   []span  // with loose: the devices whose names match
+	loose  *finder // of names or descriptions: all that cannot be found by their order; nil when there is no such item
+	makes  bool    // there are filters on what a make has
+	passed [blockSize]bool
 }
 
 func newDeviceFilter(s *Snapshot, q *DeviceQuery) *deviceFilter {
-	f := &deviceFilter{s: s, q: q, model: q.Model, node: -1}
+	f := &deviceFilter{s: s, q: q, model: q.Model}
 	if f.model == AnyModel {
 		f.model = 0
 	}
-	if q.Node != "" {
-		f.node, _ = s.node(q.Node)
-	}
+	f.makes = q.Class != AnyClass || f.model != 0 || q.Protocol != AnyProtocol
 	f.m = newMatcher(q.Items, q.Literal, matcher{
 		fold:   q.By == ByName || q.By == ByDescription,
 		number: q.By == ByDirNumber,
@@ -83,28 +88,31 @@ func newDeviceFilter(s *Snapshot, q *DeviceQuery) *deviceFilter {
 	return f
 }
 
-// device says whether a device as configured passes the filters on its configuration.
-func (f *deviceFilter) device(d *Device) bool {
+// make says whether devices of a make pass the filters on what they have in common.
+func (f *deviceFilter) make(m *Device) bool {
 	q := f.q
-	if q.Nothing || q.Class != AnyClass && d.Class != q.Class || f.model != 0 && d.Model != f.model ||
-		q.Protocol != AnyProtocol && d.Protocol != q.Protocol {
+	return (q.Class == AnyClass || m.Class == q.Class) && (f.model == 0 || m.Model == f.model) && (q.Protocol == AnyProtocol || m.Protocol == q.Protocol)
+}
+
+// device says whether a device as configured passes the filters on its configuration.
+func (f *deviceFilter) device(d device) bool {
+	if f.q.Nothing || f.makes && !f.make(d.sheet.make(d.item)) {
 		return false
 	}
 	switch {
 	case f.m.all:
-		return true
-	case q.By == ByName:
-		return f.m.text(d.key)
-	case q.By == ByDescription:
-		return f.m.text(fold(d.Description))
+	case f.q.By == ByName:
+		return f.m.text(d.key())
+	case f.q.By == ByDescription:
+		return f.m.text(fold(d.sheet.description(d.item)))
 	}
 	return true
 }
 
-// record says whether a record passes the filters on its state.
-func (f *deviceFilter) record(r *held) bool {
+// record says whether a record of a device passes the filters on its state.
+func (f *deviceFilter) record(d device, k *kept) bool {
 	q := f.q
-	if q.Status != AnyStatus && r.Status != q.Status || q.Download != AnyDownload && r.Download != q.Download {
+	if q.Status != AnyStatus && k.status != q.Status || q.Download != AnyDownload && k.cond.download != q.Download {
 		return false
 	}
 	if f.m.all {
@@ -112,76 +120,139 @@ func (f *deviceFilter) record(r *held) bool {
 	}
 	switch q.By {
 	case ByDirNumber:
-		for _, l := range r.Lines {
-			if f.m.text(number(l.Number)) {
-				return true
-			}
-		}
-		return false
+		hit := false
+		k.eachNumber(d, func(n string) bool {
+			hit = f.m.text(number(n))
+			return !hit
+		})
+		return hit
 	case ByIPv4:
-		return f.m.addr(r.IPv4)
+		return f.m.addr(k.v4())
 	case ByIPv6:
-		return f.m.addr(r.IPv6)
+		return f.m.addr(k.v6())
 	}
 	return true
+}
+
+// recordAt is record for one of a block's records. A record of another status is not looked at more closely.
+func (f *deviceFilter) recordAt(b *block, i int, r *rec) bool {
+	if f.q.Status != AnyStatus && r.status != f.q.Status {
+		return false
+	}
+	if f.q.Download == AnyDownload && (f.m.all || f.q.By == ByName || f.q.By == ByDescription) {
+		return true
+	}
+	k := b.kept(r)
+	return f.record(b.device(i), &k)
 }
 
 // plan gives the slots that can match, in name order.
 func (f *deviceFilter) plan() []span {
 	s := f.s
-	everything := []span{{0, len(s.roster.devices)}}
-	if f.q.Nothing {
+	everything := []span{{0, slotOf(len(s.blocks), 0)}}
+	if f.q.Nothing || len(s.blocks) == 0 {
 		return nil
 	}
 	if f.m.all {
 		return everything
 	}
 	var spans []span
+	var loose []glob
 	switch f.q.By {
 	case ByName:
 		for _, g := range f.m.globs {
 			if prefix, ok := g.prefix(); ok {
-				lo, hi := s.roster.prefixRange(prefix)
-				spans = append(spans, span{lo, hi})
-			} else if slot, found := s.roster.find(g[0]); !g.exact() {
-				return everything
-			} else if found {
-				spans = append(spans, one(slot))
+				spans = append(spans, s.prefixRange(prefix))
+			} else if g.exact() {
+				spans = s.named(spans, g[0])
+			} else {
+				loose = append(loose, g)
 			}
 		}
+		if spans = tidy(spans); loose != nil {
+			f.sure, f.loose = spans, newFinder(loose)
+			return everything
+		}
+		return spans
 	case ByDirNumber:
 		for _, g := range f.m.globs {
-			prefix, ok := g.prefix()
+			_, ok := g.prefix()
 			if !ok && !g.exact() {
 				return everything
 			}
-			if !ok {
-				prefix = g[0]
-			}
-			if spans = s.lookup().byNumber(spans, prefix, ok); len(spans) > len(s.roster.devices) {
+			if spans = s.byNumber(spans, g[0], ok); len(spans) > s.roster.len {
 				return everything // many short prefixes: looking at each device once is less work, and bounded (rule H8)
 			}
 		}
-		spans = s.addDirty(spans)
 	case ByIPv4, ByIPv6:
 		if len(f.m.wild) > 0 {
 			return everything
 		}
 		for a := range f.m.addrs {
-			spans = s.lookup().byAddr(spans, a)
+			spans = s.byAddr(spans, a)
 		}
-		spans = s.addDirty(spans)
-	default:
+	case ByDescription:
+		f.loose = newFinder(f.m.globs)
 		return everything
 	}
 	return tidy(spans)
 }
 
-func (s *Snapshot) addDirty(spans []span) []span {
-	for _, slot := range s.dirty {
-		spans = append(spans, one(int(slot)))
+// configured gives the devices of a block, from one up to another, that pass the filters on their configuration. It does
+// what device does with each, for all of them at once.
+func (f *deviceFilter) configured(n, from, to int) bitset {
+	b := f.s.blocks[n]
+	var found bitset
+	switch {
+	case f.loose == nil:
+		found.addRange(from, to)
+	case b.order != nil:
+		for i := from; i < to; i++ {
+			if f.device(b.device(i)) {
+				found.add(i)
+			}
+		}
+		return found
+	case f.q.By == ByName:
+		sh := b.sheets[0]
+		f.loose.find(sh.keys, b.len(), func(i int) int { return int(sh.items[i].key) }, &found)
+		for len(f.sure) > 0 && f.sure[0].hi <= slotOf(n, 0) {
+			f.sure = f.sure[1:]
+		}
+		for _, p := range f.sure {
+			if p.lo >= slotOf(n+1, 0) {
+				break
+			}
+			found.addRange(max(p.lo-slotOf(n, 0), 0), min(p.hi-slotOf(n, 0), b.len()))
+		}
+	default:
+		f.loose.findFolded(b.sheets[0], &found)
 	}
-	return spans
+	if f.makes {
+		f.sieve(b, &found)
+	}
+	return found
+}
+
+// sieve leaves those devices of a block whose makes pass.
+func (f *deviceFilter) sieve(b *block, found *bitset) {
+	if b.order != nil {
+		for i := found.next(0); i < b.len(); i = found.next(i + 1) {
+			if d := b.device(i); !f.make(d.sheet.make(d.item)) {
+				found.remove(i)
+			}
+		}
+		return
+	}
+	sh := b.sheets[0]
+	for m := range sh.makes {
+		f.passed[m] = f.make(sh.makes[m])
+	}
+	for i := range sh.items {
+		if !f.passed[sh.items[i].make] {
+			found.remove(i)
+		}
+	}
 }
 
 // run goes through the plan and fills the nodes that answer.
@@ -207,13 +278,13 @@ func (f *deviceFilter) run(res DeviceResult, asked []int, same []bool) DeviceRes
 	}
 	limit := q.Limit
 	if limit <= 0 {
-		limit = len(s.roster.devices) * len(s.nodes)
+		limit = math.MaxInt
 	}
-	take := func(d *Device, h *held) (full bool) {
-		n := &res.Nodes[at[h.node]]
+	take := func(b *block, i, k int) (full bool) {
+		n := &res.Nodes[at[b.recs[k].node]]
 		n.Found++
 		if len(n.Devices) < limit {
-			n.Devices = append(n.Devices, DeviceRecord{d, &h.Record})
+			n.Devices = append(n.Devices, DeviceRecord{b, uint16(k), uint8(i)})
 		}
 		if q.CountAll {
 			return false
@@ -231,27 +302,22 @@ func (f *deviceFilter) run(res DeviceResult, asked []int, same []bool) DeviceRes
 		}
 		return true
 	}
-plan:
-	for _, p := range f.plan() {
-		for slot := p.lo; slot < p.hi; slot++ {
-			d := s.roster.devices[slot]
-			chain := s.chain(slot)
-			if chain == nil || !f.device(d) {
-				continue
-			}
-			if q.Newest {
-				if h := s.newest(chain); h != nil && at[h.node] >= 0 && f.record(h) && take(d, h) {
-					break plan
-				}
-				continue
-			}
-			for h := chain; h != nil; h = h.next {
-				if at[h.node] >= 0 && f.record(h) && take(d, h) {
-					break plan
-				}
+	f.each(func(b *block, i int) (full bool) {
+		from, to := b.start(i), int(b.ends[i])
+		if q.Newest {
+			newest := s.newest(b.recs[from:to])
+			from, to = from+newest, from+newest+1
+			if newest < 0 {
+				return false
 			}
 		}
-	}
+		for k := from; k < to; k++ {
+			if r := &b.recs[k]; at[r.node] >= 0 && f.recordAt(b, i, r) && take(b, i, k) {
+				return true
+			}
+		}
+		return false
+	})
 	left := limit
 	for i := range res.Nodes {
 		n := &res.Nodes[i]
@@ -276,14 +342,30 @@ plan:
 	return res
 }
 
+// each goes through the devices of the plan that pass the filters on their configuration, until yield says that it is full.
+func (f *deviceFilter) each(yield func(b *block, i int) (full bool)) {
+	for _, p := range f.plan() {
+		for n := p.lo / blockSize; n*blockSize < p.hi; n++ {
+			b := f.s.blocks[n]
+			found := f.configured(n, max(p.lo-slotOf(n, 0), 0), min(p.hi-slotOf(n, 0), b.len()))
+			for i := found.next(0); i < blockSize; i = found.next(i + 1) {
+				if yield(b, i) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // texts gives the names or descriptions of what is returned.
 func (r *DeviceResult) texts(by SelectBy) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, n := range r.Nodes {
 			for _, d := range n.Devices {
-				text := string(d.device.Name)
+				text := string(d.Name())
 				if by == ByDescription {
-					text = d.device.Description
+					at := d.block.device(int(d.device))
+					text = at.sheet.description(at.item)
 				}
 				if !yield(text) {
 					return

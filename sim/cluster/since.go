@@ -82,27 +82,34 @@ func (f *deviceFilter) changedSince(node int, id uint64) (changed, known bool) {
 	if f.q.Newest && id < n.collated {
 		return true, true
 	}
-	seen := map[string]*deviceChange{} // the first change of each device: it holds the record as it was then
-	own := map[string]bool{}
+	seen := make(map[string]*deviceChange, len(log)) // the first change of each device: it holds the record as it was then
+	own := make(map[string]bool, len(log))
 	for i := range log {
 		c := &log[i].what
 		if !c.own && !f.q.Newest {
 			continue
 		}
-		if seen[c.device.key] == nil {
-			seen[c.device.key] = c
+		key := c.device.key()
+		if seen[key] == nil {
+			seen[key] = c
 		}
 		if c.own {
-			own[c.device.key] = true
+			own[key] = true
 		}
 	}
 	for key, c := range seen {
-		then := c.was != nil && (!f.q.Newest || c.newest) && f.device(c.device) && f.record(c.was)
+		then := c.was.cond != nil && (!f.q.Newest || c.newest) && f.device(c.device) && f.record(c.device, &c.was)
 		now := false
-		if slot, ok := s.roster.find(key); ok {
-			chain := s.chain(slot)
-			h := chain.on(node)
-			now = h != nil && (!f.q.Newest || s.newest(chain) == h) && f.device(s.roster.devices[slot]) && f.record(h)
+		if slot, ok := s.find(key); ok {
+			b, i := s.at(slot)
+			chain := b.chain(i)
+			r := on(chain, node)
+			if f.q.Newest {
+				if newest := s.newest(chain); newest < 0 || r != &chain[newest] {
+					r = nil
+				}
+			}
+			now = r != nil && f.device(b.device(i)) && f.recordAt(b, i, r)
 		}
 		if then != now || now && own[key] {
 			return true, true

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"iter"
-	"slices"
 	"sort"
 	"strings"
 )
@@ -16,10 +15,10 @@ type Snapshot struct {
 	history int // changes that each subsystem of a node remembers, at least
 
 	nodes  []nodeView
+	blocks []*block // none of them empty, in name order
 	roster *roster
-	pages  []*page // by slot
 	index  *index
-	dirty  []int32 // slots whose lines or addresses may differ from what index knows
+	fresh  fresh // what index does not know
 }
 
 // nodeView is one node in one snapshot.
@@ -36,66 +35,99 @@ type nodeView struct {
 	usedStart  int64
 }
 
-// roster is who exists, in name order. A device's position is its slot. Devices are added and removed rarely; the
-// roster is then made anew.
+// roster is where the blocks begin. It is shared by snapshots until a device is added, removed or configured anew.
 type roster struct {
-	devices []*Device
+	firsts []string // the first key of each block
+	starts []int    // how many devices come before each block
+	len    int      // devices
 }
 
-const pageSize = 256
-
-type page [pageSize]*held
-
-// held is a node's record in a device's chain of records, which is in node order.
-type held struct {
-	Record
-	node int
-	next *held
+func (r *roster) add(first string, n int) {
+	r.firsts, r.starts = append(r.firsts, first), append(r.starts, r.len)
+	r.len += n
 }
 
-// find gives the slot of a folded name, or where it would be.
-func (r *roster) find(key string) (int, bool) {
-	return sort.Find(len(r.devices), func(i int) int { return strings.Compare(key, r.devices[i].key) })
+// A device is known within a snapshot by its slot: the number of its block, and its place in that. Slots are in name order;
+// adding or removing devices changes those of others.
+func slotOf(block, i int) int { return block*blockSize + i }
+
+// at gives the block of a slot, and the place in it.
+func (s *Snapshot) at(slot int) (*block, int) { return s.blocks[slot/blockSize], slot % blockSize }
+
+// block gives the number of the block to which a folded name belongs, -1 when there are no blocks.
+func (s *Snapshot) block(key string) int {
+	lo, hi := 0, len(s.roster.firsts)
+	for lo < hi { // the first that begins after key
+		if mid := (lo + hi) / 2; s.roster.firsts[mid] <= key {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return max(lo-1, min(0, len(s.roster.firsts)-1))
+}
+
+// find gives the slot of a folded name, or the one at or after which it would be.
+func (s *Snapshot) find(key string) (int, bool) {
+	n := s.block(key)
+	if n < 0 {
+		return 0, false
+	}
+	i, ok := s.blocks[n].find(key)
+	return slotOf(n, i), ok
 }
 
 // prefixRange gives the slots whose folded names begin with prefix.
-func (r *roster) prefixRange(prefix string) (lo, hi int) {
-	lo, _ = r.find(prefix)
-	n := sort.Search(len(r.devices)-lo, func(i int) bool { return !strings.HasPrefix(r.devices[lo+i].key, prefix) })
-	return lo, lo + n
-}
-
-// records gives the chain of a slot.
-func (s *Snapshot) chain(slot int) *held {
-	if p := s.pages[slot/pageSize]; p != nil {
-		return p[slot%pageSize]
+func (s *Snapshot) prefixRange(prefix string) span {
+	n := s.block(prefix)
+	if n < 0 {
+		return span{}
 	}
-	return nil
+	after := func(key string) bool { return key > prefix && !strings.HasPrefix(key, prefix) }
+	last := n + sort.Search(len(s.roster.firsts)-1-n, func(k int) bool { return after(s.roster.firsts[n+1+k]) })
+	lo, _ := s.blocks[n].find(prefix)
+	b := s.blocks[last]
+	hi := sort.Search(b.len(), func(i int) bool { return after(b.key(i)) })
+	return span{slotOf(n, lo), slotOf(last, hi)}
 }
 
-func (h *held) on(node int) *held {
-	for ; h != nil; h = h.next {
-		if h.node == node {
-			return h
+// chain gives the records of a slot, in node order.
+func (s *Snapshot) chain(slot int) []rec {
+	b, i := s.at(slot)
+	return b.chain(i)
+}
+
+// name is the name of a slot's device.
+func (s *Snapshot) name(slot int) DeviceName {
+	d := s.deviceAt(slot)
+	return d.sheet.name(d.item)
+}
+
+// on finds the record of a node in a chain, nil when there is none.
+func on(chain []rec, node int) *rec {
+	for i := range chain {
+		if int(chain[i].node) == node {
+			return &chain[i]
 		}
 	}
 	return nil
 }
 
 // newest finds the record of the latest registration among nodes that answer: the newest TimeStamp; on a tie
-// Registered wins, then node order (rule R2).
-func (s *Snapshot) newest(h *held) *held {
-	var best *held
-	for ; h != nil; h = h.next {
-		if s.nodes[h.node].state != Up {
-			continue
-		}
-		if best == nil || h.TimeStamp > best.TimeStamp ||
-			h.TimeStamp == best.TimeStamp && h.Status == Registered && best.Status != Registered {
-			best = h
+// Registered wins, then node order (rule R2). It is -1 when there is none.
+func (s *Snapshot) newest(chain []rec) int {
+	best := -1
+	for i := range chain {
+		if s.nodes[chain[i].node].state == Up && (best < 0 || chain[i].later(&chain[best])) {
+			best = i
 		}
 	}
 	return best
+}
+
+// later says that r is of a later registration than another record, which comes before it in node order.
+func (r *rec) later(than *rec) bool {
+	return r.stamp > than.stamp || r.stamp == than.stamp && r.status == Registered && than.status != Registered
 }
 
 // NodeInfo is a node and how it stands.
@@ -118,19 +150,26 @@ func (s *Snapshot) Nodes() []NodeInfo {
 }
 
 // Len is the number of devices.
-func (s *Snapshot) Len() int { return len(s.roster.devices) }
+func (s *Snapshot) Len() int { return s.roster.len }
 
-// Device finds a device by name, ignoring case.
+// Device finds a device by name, ignoring case. It is a copy.
 func (s *Snapshot) Device(name DeviceName) (*Device, bool) {
-	slot, ok := s.roster.find(fold(string(name)))
+	slot, ok := s.find(fold(string(name)))
 	if !ok {
 		return nil, false
 	}
-	return s.roster.devices[slot], true
+	at, d := s.deviceAt(slot), new(Device)
+	at.sheet.unpack(at.item, d, nil)
+	return d, true
 }
 
-// At gives the device at a place in name order, from 0 to Len()-1.
-func (s *Snapshot) At(place int) *Device { return s.roster.devices[place] }
+// At gives the device at a place in name order, from 0 to Len()-1. It is a copy.
+func (s *Snapshot) At(place int) *Device {
+	n := sort.SearchInts(s.roster.starts, place+1) - 1
+	at, d := s.blocks[n].device(place-s.roster.starts[n]), new(Device)
+	at.sheet.unpack(at.item, d, nil)
+	return d
+}
 
 // Roster stands for who exists and how it is configured: while nobody is added, removed or configured anew, the snapshots
 // of a store have equal ones. It keeps no snapshot alive.
@@ -139,8 +178,43 @@ type Roster struct{ of *roster }
 // Roster is the one of this snapshot. The zero Roster is no snapshot's.
 func (s *Snapshot) Roster() Roster { return Roster{s.roster} }
 
-// Devices goes through all devices in name order.
-func (s *Snapshot) Devices() iter.Seq[*Device] { return slices.Values(s.roster.devices) }
+// deviceAt gives the device of a slot as it is written down.
+func (s *Snapshot) deviceAt(slot int) device {
+	b, i := s.at(slot)
+	return b.device(i)
+}
+
+// Devices goes through all devices in name order. Each is good until the next one comes: who keeps it copies it, with its
+// Lines.
+func (s *Snapshot) Devices() iter.Seq[*Device] {
+	return func(yield func(*Device) bool) {
+		var d Device
+		var lines []string
+		for slot := range s.slots() {
+			at := s.deviceAt(slot)
+			at.sheet.unpack(at.item, &d, lines[:0])
+			if cap(d.Lines) > cap(lines) {
+				lines = d.Lines
+			}
+			if !yield(&d) {
+				return
+			}
+		}
+	}
+}
+
+// slots goes through all slots.
+func (s *Snapshot) slots() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for n, b := range s.blocks {
+			for i := range b.len() {
+				if !yield(slotOf(n, i)) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // NodeRecord is a record and the node that keeps it.
 type NodeRecord struct {
@@ -149,15 +223,21 @@ type NodeRecord struct {
 }
 
 // Records lists the records that nodes keep of a device, in node order, whether or not the node answers at present;
-// none when no node knows it (rule R6) or there is no such device.
+// none when no node knows it (rule R6) or there is no such device. They are copies.
 func (s *Snapshot) Records(name DeviceName) []NodeRecord {
-	slot, ok := s.roster.find(fold(string(name)))
+	slot, ok := s.find(fold(string(name)))
 	if !ok {
 		return nil
 	}
-	var out []NodeRecord
-	for h := s.chain(slot); h != nil; h = h.next {
-		out = append(out, NodeRecord{s.nodes[h.node].Name, &h.Record})
+	b, i := s.at(slot)
+	chain := b.chain(i)
+	if len(chain) == 0 {
+		return nil
+	}
+	out, records := make([]NodeRecord, len(chain)), make([]Record, len(chain))
+	for k := range chain {
+		b.unpack(i, &chain[k], &records[k], nil)
+		out[k] = NodeRecord{s.nodes[chain[k].node].Name, &records[k]}
 	}
 	return out
 }
@@ -192,39 +272,52 @@ const aheadAtMost = 60
 // change.
 func (s *Snapshot) Check() error {
 	var c complaints
-	for slot, d := range s.roster.devices {
-		if slot > 0 && s.roster.devices[slot-1].key >= d.key {
-			c.add("device %q is out of name order", d.Name)
+	records, registered := make([]int, len(s.nodes)), make([]int, len(s.nodes))
+	before, devices := "", 0
+	for n, b := range s.blocks {
+		if b.len() == 0 || b.len() > blockSize || s.roster.firsts[n] != b.key(0) {
+			c.add("block %d of %d devices begins with %q", n, b.len(), s.roster.firsts[n])
 		}
-		last := -1
-		for h := s.chain(slot); h != nil; h = h.next {
-			n := &s.nodes[h.node]
-			if h.node <= last {
-				c.add("device %q: records out of node order", d.Name)
+		for i := range b.len() {
+			name := s.name(slotOf(n, i))
+			if key := b.key(i); devices > 0 && before >= key {
+				c.add("device %q is out of name order", name)
+			} else {
+				before = key
 			}
-			last = h.node
-			checkRecord(&c, d.Name, n.Name, &h.Record)
-			if h.StateID == 0 || h.StateID > n.devices.stateID {
-				c.add("device %q: StateId %d is not within node %q's %d", d.Name, h.StateID, n.Name, n.devices.stateID)
-			}
-			if h.TimeStamp > s.Now+aheadAtMost {
-				c.add("device %q: time stamp %d lies after now, %d", d.Name, h.TimeStamp, s.Now)
-			}
-		}
-	}
-	for i := range s.nodes {
-		n := &s.nodes[i]
-		records, registered := 0, 0
-		for slot := range s.roster.devices {
-			if h := s.chain(slot).on(i); h != nil {
-				records++
-				if h.Status == Registered {
-					registered++
+			devices++
+			last := -1
+			for k := range b.chain(i) {
+				p := &b.chain(i)[k]
+				var r Record
+				b.unpack(i, p, &r, nil)
+				n := &s.nodes[p.node]
+				if int(p.node) <= last {
+					c.add("device %q: records out of node order", name)
+				}
+				last = int(p.node)
+				records[last]++
+				registered[last] += btoi(r.Status == Registered)
+				checkRecord(&c, name, n.Name, &r)
+				if r.StateID == 0 || r.StateID > n.devices.stateID {
+					c.add("device %q: StateId %d is not within node %q's %d", name, r.StateID, n.Name, n.devices.stateID)
+				}
+				if r.TimeStamp > s.Now+aheadAtMost {
+					c.add("device %q: time stamp %d lies after now, %d", name, r.TimeStamp, s.Now)
+				}
+				if p.status != r.Status {
+					c.add("device %q is packed as %s, but is %s", name, p.status, r.Status)
 				}
 			}
 		}
-		if records != n.records || registered != n.registered {
-			c.add("node %q counts %d records and %d registered, but has %d and %d", n.Name, n.records, n.registered, records, registered)
+	}
+	if devices != s.roster.len {
+		c.add("%d devices are counted, but there are %d", s.roster.len, devices)
+	}
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		if records[i] != n.records || registered[i] != n.registered {
+			c.add("node %q counts %d records and %d registered, but has %d and %d", n.Name, n.records, n.registered, records[i], registered[i])
 		}
 		for _, a := range n.apps {
 			if a.StateID == 0 || a.StateID > n.cti.stateID {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -43,12 +44,18 @@ func (s *Snapshot) State() State {
 			st.Applications = append(st.Applications, *a)
 		}
 	}
-	st.Devices = make([]Device, 0, s.Len())
-	for d := range s.Devices() {
-		st.Devices = append(st.Devices, *d)
-		for _, r := range s.Records(d.Name) {
-			st.Registrations = append(st.Registrations, Registration{d.Name, r.Node, *r.Record})
+	st.Devices = make([]Device, s.roster.len)
+	devices := st.Devices
+	for slot := range s.slots() {
+		b, i := s.at(slot)
+		at, d := b.device(i), &devices[0]
+		at.sheet.unpack(at.item, d, nil)
+		chain := b.chain(i)
+		for k := range chain {
+			st.Registrations = append(st.Registrations, Registration{Device: d.Name, Node: s.nodes[chain[k].node].Name})
+			b.unpack(i, &chain[k], &st.Registrations[len(st.Registrations)-1].Record, nil)
 		}
+		devices = devices[1:]
 	}
 	return st
 }
@@ -56,20 +63,26 @@ func (s *Snapshot) State() State {
 // FromState makes a store whose present snapshot is st. It reports everything that is wrong with st together, as New
 // does.
 func FromState(st State) (*Store, error) {
-	return build(st, true)
+	return build(st, newLists(st.Devices, st.Registrations), true)
 }
 
 // New makes a cluster as it stands at start. It reports everything wrong with c together: names that are empty or
 // used twice, nodes and devices that do not exist, records that break an invariant (see Snapshot.Check).
 func New(start time.Time, c Config) (*Store, error) {
-	st := State{Version: 1, Now: start.Unix(), History: c.History, Devices: c.Devices, Registrations: c.Registrations, Applications: c.Applications}
+	st := State{Version: 1, Now: start.Unix(), History: c.History, Applications: c.Applications}
 	if st.History <= 0 {
 		st.History = defaultHistory
 	}
 	for _, n := range c.Nodes {
 		st.Nodes = append(st.Nodes, NodeInState{Node: n})
 	}
-	return build(st, false)
+	if c.Population != nil {
+		if len(c.Devices)+len(c.Registrations) > 0 {
+			return nil, errors.New("a population and lists of devices or registrations; expected one or the other")
+		}
+		return build(st, c.Population, false)
+	}
+	return build(st, newLists(c.Devices, c.Registrations), false)
 }
 
 // Restore puts a snapshot in force again, of this store or of another one. Its records, StateIds and start times are as
@@ -95,6 +108,6 @@ func (s *Store) Restore(old *Snapshot) {
 		n.devices.setBack()
 		n.cti.setBack()
 	}
-	next.dirty = slices.Clip(next.dirty) // what is appended from now on is of another line of snapshots
+	next.fresh = fresh{slices.Clip(old.fresh.numbers), slices.Clip(old.fresh.addrs)} // as in subsystem.setBack
 	s.present.Store(&next)
 }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -16,6 +15,7 @@ type Config struct {
 	Nodes         []Node // in configured order; the publisher is moved to the front
 	Devices       []Device
 	Registrations []Registration
+	Population    Population // devices and their registrations in place of those lists, for large clusters; nil for none
 	Applications  []Application
 	History       int // changes remembered per node and subsystem for NoChange (rule N6); 0 means 65,536
 }
@@ -27,6 +27,7 @@ const defaultHistory = 65536
 type Store struct {
 	mu      sync.Mutex // held while a change is made
 	present atomic.Pointer[Snapshot]
+	kit     *kit // used while mu is held
 }
 
 // Snapshot gives the present state.
@@ -41,7 +42,8 @@ type Change interface{ apply(*tx) error }
 func (s *Store) Apply(now time.Time, changes ...Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := begin(s.Snapshot(), now.Unix())
+	s.kit.forget()
+	t := begin(s.Snapshot(), now.Unix(), s.kit)
 	var c complaints
 	for i, change := range changes {
 		if change == nil {
@@ -59,37 +61,30 @@ func (s *Store) Apply(now time.Time, changes ...Change) error {
 	return nil
 }
 
-// build makes a store of a state. With exact, StateIds are as the state says; otherwise they begin here.
-func build(st State, exact bool) (*Store, error) {
+// build makes a store of a state, whose devices and registrations p has. With exact, StateIds are as the state says;
+// otherwise they begin here.
+func build(st State, p Population, exact bool) (*Store, error) {
 	var bad complaints
 	s := &Snapshot{Version: st.Version, Now: st.Now, history: st.History, roster: &roster{}, index: &index{}}
 	s.nodes = newNodes(st.Nodes, s.Now, &bad)
 	if len(s.nodes) == 0 {
 		bad.add("a cluster needs at least one node")
 	}
+	if len(s.nodes) > maxNodes {
+		bad.add("%d nodes; a cluster has at most %d", len(s.nodes), maxNodes)
+	}
 	if s.Version == 0 || s.history <= 0 {
 		bad.add("version %d and a history of %d; expected at least 1 of both", s.Version, s.history)
 	}
 	t := &tx{s: s, now: s.Now}
-
-	devices := make([]*Device, 0, len(st.Devices))
-	for i := range st.Devices {
-		d := st.Devices[i]
-		if err := t.checkDevice(&d); err != nil {
-			bad.add("%w", err)
-		}
-		devices = append(devices, &d)
-	}
-	slices.SortStableFunc(devices, func(a, b *Device) int { return cmp.Compare(a.key, b.key) })
-	for i := 1; i < len(devices); i++ {
-		if devices[i].key == devices[i-1].key {
-			bad.add("device %q: there is already a device of this name", devices[i].Name)
+	b := builder{t: t, commons: new(commons)}
+	if l, ok := p.(*lists); ok {
+		for _, i := range l.strays() {
+			b.strays.add("registration %d: device %q is not in the cluster", i+1, l.registrations[i].Device)
 		}
 	}
-	s.roster.devices = devices
-	s.pages = make([]*page, (len(devices)+pageSize-1)/pageSize)
-
-	t.placeAll(st.Registrations, exact, &bad)
+	s.blocks = b.blocks(p, &bad)
+	t.count(exact, &bad)
 	connections := map[string]bool{}
 	for i := range st.Applications {
 		a := st.Applications[i]
@@ -110,7 +105,7 @@ func build(st State, exact bool) (*Store, error) {
 		n.devices.forget()
 		n.cti.forget()
 	}
-	store := &Store{}
+	store := &Store{kit: &kit{commons: b.commons}}
 	store.present.Store(s)
 	return store, nil
 }
@@ -181,6 +176,9 @@ type complaints struct{ errs []error }
 func (c *complaints) add(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf(format, args...))
 }
+
+// join adds what another one has collected.
+func (c *complaints) join(o *complaints) { c.errs = append(c.errs, o.errs...) }
 
 func (c *complaints) err() error {
 	const most = 40

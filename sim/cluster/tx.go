@@ -12,25 +12,25 @@ import (
 // All changes to records go through set, all changes to applications through putApplication and dropApplication;
 // these raise StateIds and write the history that NoChange reads.
 type tx struct {
-	s      *Snapshot
-	now    int64
-	owned  map[int]bool // pages that are no longer shared; nil when every page is owned
-	newIdx bool         // the roster changed: the index cannot be carried on
+	s     *Snapshot
+	now   int64
+	owned map[*block]bool // blocks that are no longer shared
+	kit   *kit
 }
 
-func begin(base *Snapshot, now int64) *tx {
+func begin(base *Snapshot, now int64, k *kit) *tx {
 	next := *base
 	next.Version++
 	next.Now = max(base.Now, now)
 	next.nodes = slices.Clone(base.nodes)
-	next.pages = slices.Clone(base.pages)
-	return &tx{s: &next, now: next.Now, owned: map[int]bool{}}
+	next.blocks = slices.Clone(base.blocks)
+	return &tx{s: &next, now: next.Now, owned: map[*block]bool{}, kit: k}
 }
 
 func (t *tx) end() *Snapshot {
 	s := t.s
-	if t.newIdx || !s.index.built.Load() || len(s.dirty) > max(1024, s.Len()/64) {
-		s.index, s.dirty = &index{}, nil
+	if !s.index.built.Load() || len(s.fresh.numbers)+len(s.fresh.addrs) > max(1024, s.roster.len/64) {
+		s.index, s.fresh = &index{}, fresh{}
 	}
 	return s
 }
@@ -100,10 +100,10 @@ func (u *subsystem[C]) since(id uint64) ([]logged[C], bool) {
 
 // deviceChange is one change to what a node knows of a device.
 type deviceChange struct {
-	device *Device // as configured before
-	was    *held   // the node's record before, nil when there was none
-	newest bool    // it was the newest of the device's records then (rule R2)
-	own    bool    // the record itself changed; otherwise only whether it is the newest
+	device device // as configured before
+	was    kept   // the node's record before, none when there was none
+	newest bool   // it was the newest of the device's records then (rule R2)
+	own    bool   // the record itself changed; otherwise only whether it is the newest
 }
 
 // appChange is one change to an application connection of a node.
@@ -112,103 +112,151 @@ type appChange struct {
 	was *Application // before, nil when there was none
 }
 
-func (t *tx) writablePage(slot int) *page {
-	i := slot / pageSize
-	p := t.s.pages[i]
-	switch {
-	case p == nil:
-		p = new(page)
-	case t.owned != nil && !t.owned[i]:
-		fresh := *p
-		p = &fresh
-	default:
-		return p
+// writable gives the block of a slot, no longer shared with any snapshot.
+func (t *tx) writable(slot int) (*block, int) {
+	b, i := t.s.at(slot)
+	if !t.owned[b] {
+		b = b.clone()
+		t.own(slot/blockSize, b)
 	}
-	if t.owned != nil {
-		t.owned[i] = true
-	}
-	t.s.pages[i] = p
-	return p
+	return b, i
+}
+
+func (t *tx) own(n int, b *block) {
+	t.s.blocks[n] = b
+	t.owned[b] = true
 }
 
 // set makes r the node's record of the device in slot; nil removes the record. The store's own fields of r are set
-// here. Whatever r points to must never change again.
-func (t *tx) set(slot, node int, r *Record) {
-	s, n := t.s, &t.s.nodes[node]
-	old := s.chain(slot)
-	was, newest := old.on(node), s.newest(old)
-	device := s.roster.devices[slot]
-	id := n.devices.raise(deviceChange{device, was, was != nil && was == newest, true}, n.used, s.history)
+// here.
+func (t *tx) set(slot, node int, r *Record) { t.change(slot, node, r, t.s.deviceAt(slot)) }
 
-	var record *held
+// change is set where the device is about to be written down elsewhere.
+func (t *tx) change(slot, node int, r *Record, is device) {
+	s, n := t.s, &t.s.nodes[node]
+	b, i := s.at(slot)
+	d, old := b.device(i), b.chain(i)
+	var was, newest kept
+	if r := on(old, node); r != nil {
+		was = b.kept(r)
+	}
+	if k := s.newest(old); k >= 0 {
+		newest = b.kept(&old[k])
+	}
+	then := newest.holder()
+	id := n.devices.raise(deviceChange{d, was, then == node, true}, n.used, s.history)
+
+	var record kept
 	if r != nil {
-		record = &held{Record: *r, node: node}
-		record.StateID = id
-		if was != nil {
-			record.TimeStamp = max(record.TimeStamp, was.TimeStamp)
+		if was.cond != nil {
+			r.TimeStamp = max(r.TimeStamp, was.stamp)
 		}
+		r.StateID = id
+		record = pack(r, node, is.lines())
+		record.cond = t.kit.cond(r)
 		n.records++
 		n.registered += btoi(r.Status == Registered)
 	}
-	if was != nil {
+	if was.cond != nil {
 		n.records--
-		n.registered -= btoi(was.Status == Registered)
+		n.registered -= btoi(was.status == Registered)
 	}
-	chain := relink(old, node, record)
-	t.writablePage(slot)[slot%pageSize] = chain
-	if !sameIndexKeys(was, record) {
-		s.dirty = append(s.dirty, int32(slot))
-	}
+	b, i = t.writable(slot)
+	b.put(i, node, record)
+	s.fresh.note(&was, d, &record, is)
 
 	// Where else did the newest record come from or go to? Those nodes' collated answers changed (rule R2).
-	then, now := newest, s.newest(chain)
-	if then == now || then != nil && now != nil && then.node == now.node {
+	var next kept
+	chain := b.chain(i)
+	if k := s.newest(chain); k >= 0 {
+		next = b.kept(&chain[k])
+	}
+	now := next.holder()
+	if then == now {
 		return
 	}
-	if then != nil && then.node != node {
-		n := &s.nodes[then.node]
-		n.devices.raise(deviceChange{device, then, true, false}, n.used, s.history)
+	if then >= 0 && then != node {
+		n := &s.nodes[then]
+		n.devices.raise(deviceChange{d, newest, true, false}, n.used, s.history)
 	}
-	if now != nil && now.node != node {
-		n := &s.nodes[now.node]
-		n.devices.raise(deviceChange{device, now, false, false}, n.used, s.history)
+	if now >= 0 && now != node {
+		n := &s.nodes[now]
+		n.devices.raise(deviceChange{d, next, false, false}, n.used, s.history)
 	}
 }
 
-// relink copies a chain with the record of one node put in its place, or left out when record is nil.
-func relink(old *held, node int, record *held) *held {
-	if old == nil || old.node > node {
-		if record == nil {
-			return old
-		}
-		record.next = old
-		return record
+// holder is the node that keeps the record, -1 when there is no record.
+func (k *kept) holder() int {
+	if k.cond == nil {
+		return -1
 	}
-	if old.node == node {
-		if record == nil {
-			return old.next
-		}
-		record.next = old.next
-		return record
-	}
-	same := *old
-	same.next = relink(old.next, node, record)
-	return &same
+	return int(k.node)
 }
 
-func sameIndexKeys(a, b *held) bool {
-	if a == nil || b == nil {
-		return b == nil // a record that is gone only leaves a candidate too many
+// add gives new devices their slots. They are in name order, and none is there already.
+func (t *tx) add(fresh []*Device) {
+	s := t.s
+	if len(s.blocks) == 0 {
+		t.regroup(map[int][]entry{-1: written(fresh, t.kit)})
+		return
 	}
-	if a.IPv4 != b.IPv4 || a.IPv6 != b.IPv6 || len(a.Lines) != len(b.Lines) {
-		return false
+	edited := map[int][]entry{}
+	for len(fresh) > 0 {
+		n, k := s.block(fresh[0].key), len(fresh)
+		if n+1 < len(s.roster.firsts) {
+			k = sort.Search(k, func(i int) bool { return fresh[i].key >= s.roster.firsts[n+1] })
+		}
+		edited[n] = merge(s.blocks[n].entries(), written(fresh[:k], t.kit))
+		fresh = fresh[k:]
 	}
-	for i := range a.Lines {
-		if a.Lines[i].Number != b.Lines[i].Number {
-			return false
+	t.regroup(edited)
+}
+
+// remove takes the devices of some slots out.
+func (t *tx) remove(gone map[int]bool) {
+	edited := map[int][]entry{}
+	for slot := range gone {
+		n := slot / blockSize
+		if _, done := edited[n]; done {
+			continue
+		}
+		entries := []entry{}
+		for i, e := range t.s.blocks[n].entries() {
+			if !gone[slotOf(n, i)] {
+				entries = append(entries, e)
+			}
+		}
+		edited[n] = entries
+	}
+	t.regroup(edited)
+}
+
+// regroup makes the blocks anew that have other devices now; -1 is a block before all. Adding or removing a device costs
+// the copy of its block and of the list of blocks.
+func (t *tx) regroup(edited map[int][]entry) {
+	if len(edited) == 0 {
+		return
+	}
+	s := t.s
+	blocks, most := make([]*block, 0, len(s.blocks)+len(edited)), len(s.blocks)+len(edited)
+	r := &roster{firsts: make([]string, 0, most), starts: make([]int, 0, most)}
+	put := func(n int) bool {
+		entries, ok := edited[n]
+		for _, b := range newBlocks(entries) {
+			t.owned[b] = true
+			blocks = append(blocks, b)
+			r.add(b.key(0), b.len())
+		}
+		return ok
+	}
+	put(-1)
+	for n, b := range s.blocks {
+		if !put(n) {
+			blocks = append(blocks, b)
+			r.add(s.roster.firsts[n], b.len())
 		}
 	}
-	return true
+	s.blocks, s.roster = blocks, r
 }
 
 // collateAnew says that a node came, went or lost its records: what is the newest record of a device may have changed
@@ -242,7 +290,7 @@ func (t *tx) noNode(name NodeName) error {
 }
 
 func (t *tx) slot(name DeviceName) (int, error) {
-	slot, ok := t.s.roster.find(fold(string(name)))
+	slot, ok := t.s.find(fold(string(name)))
 	if !ok {
 		return 0, fmt.Errorf("device %q is not in the cluster", name)
 	}
@@ -304,59 +352,6 @@ func checkRecord(c *complaints, device DeviceName, node NodeName, r *Record) {
 	}
 	if r.IPv6.IsValid() && (!r.IPv6.Is6() || r.IPv6.Is4In6()) {
 		add("%s is not an IPv6 address", r.IPv6)
-	}
-}
-
-// placeAll makes the records of a new cluster. Their StateIds are given in name order of the devices, so that they do not
-// depend on the order of the configuration, unless the registrations say them exactly.
-func (t *tx) placeAll(registrations []Registration, exact bool, bad *complaints) {
-	type place struct {
-		slot, node int
-		r          *Registration
-	}
-	places := make([]place, 0, len(registrations))
-	for i := range registrations {
-		r := &registrations[i]
-		slot, err := t.slot(r.Device)
-		if err != nil {
-			bad.add("registration %d: %w", i+1, err)
-			continue
-		}
-		node, err := t.node(r.Node)
-		if err != nil {
-			bad.add("registration of %q: %w", r.Device, err)
-			continue
-		}
-		checkRecord(bad, r.Device, r.Node, &r.Record)
-		places = append(places, place{slot, node, r})
-	}
-	slices.SortStableFunc(places, func(a, b place) int {
-		if a.slot != b.slot {
-			return a.slot - b.slot
-		}
-		return a.node - b.node
-	})
-	chains := make([]held, len(places)) // one allocation for all
-	for i, p := range places {
-		n := &t.s.nodes[p.node]
-		n.records++
-		n.registered += btoi(p.r.Status == Registered)
-		h := &chains[i]
-		*h = held{Record: p.r.Record, node: p.node}
-		if !exact {
-			n.devices.stateID++
-			h.StateID = n.devices.stateID
-		} else if h.StateID == 0 || h.StateID > n.devices.stateID {
-			bad.add("registration of %q on %q: StateId %d is not from 1 to the node's %d", p.r.Device, p.r.Node, h.StateID, n.devices.stateID)
-		}
-		if i > 0 && places[i-1].slot == p.slot {
-			if places[i-1].node == p.node {
-				bad.add("registration of %q on %q is given twice", p.r.Device, p.r.Node)
-			}
-			chains[i-1].next = h
-			continue
-		}
-		t.writablePage(p.slot)[p.slot%pageSize] = h
 	}
 }
 

@@ -194,7 +194,7 @@ type Line struct {
 
 func deviceOf(s *cluster.Snapshot, d *cluster.Device, withRecords bool) Device {
 	out := Device{Name: string(d.Name), Description: d.Description, Class: d.Class.String(), Model: d.Model, Protocol: d.Protocol.String(), Group: d.Group,
-		Lines: d.Lines, Status: cluster.UnknownStatus.String()}
+		Lines: slices.Clone(d.Lines), Status: cluster.UnknownStatus.String()}
 	out.ModelName, _ = fixtures.ModelName(d.Model)
 	for _, h := range d.Homes {
 		out.Homes = append(out.Homes, string(h))

@@ -19,9 +19,6 @@ func (p *Program) Check(s *cluster.Snapshot) error {
 	for _, a := range s.Applications() {
 		c.apps = append(c.apps, a.Name, a.ID())
 	}
-	for d := range s.Devices() {
-		c.devices = append(c.devices, d)
-	}
 	// What the scenario itself adds can be talked about, and must not be there yet.
 	added := map[string]string{}
 	for _, st := range p.steps {
@@ -46,7 +43,7 @@ func (p *Program) Check(s *cluster.Snapshot) error {
 				c.add(st.mark.At, "%s adds device %q, which %s adds already", st.id, d.Name, other)
 			}
 			added[fold(string(d.Name))] = st.id
-			c.devices = append(c.devices, d)
+			c.added = append(c.added, d)
 		}
 	}
 	for _, st := range p.steps {
@@ -88,10 +85,26 @@ type checker struct {
 	*problems
 	s           *cluster.Snapshot
 	nodes, apps []string
-	devices     []*cluster.Device
+	added       []*cluster.Device // by the scenario itself
 	events      float64
 	tooMany     bool
 }
+
+// devices goes through all that there are, and then those that the scenario adds. Each is good until the next one comes.
+func (c *checker) devices(yield func(*cluster.Device) bool) {
+	for d := range c.s.Devices() {
+		if !yield(d) {
+			return
+		}
+	}
+	for _, d := range c.added {
+		if !yield(d) {
+			return
+		}
+	}
+}
+
+func (c *checker) count() int { return c.s.Len() + len(c.added) }
 
 func (c *checker) step(st *step) {
 	if st.expect != nil {
@@ -179,13 +192,13 @@ func (c *checker) match(m *match) {
 // expected.
 func (c *checker) where(w *where, noneIsFine bool) int {
 	if w.src == nil {
-		return len(c.devices)
+		return c.count()
 	}
 	for _, t := range w.src.Node {
 		c.node(t)
 	}
 	n := 0
-	for _, d := range c.devices {
+	for d := range c.devices {
 		if w.configured(d) {
 			n++
 		}
@@ -195,11 +208,11 @@ func (c *checker) where(w *where, noneIsFine bool) int {
 	}
 	// Say which key it is, when one alone matches nothing.
 	var groups []string
-	for _, d := range c.devices {
+	for d := range c.devices {
 		groups = append(groups, d.Group)
 	}
 	alone := func(only where) bool {
-		for _, d := range c.devices {
+		for d := range c.devices {
 			if only.configured(d) {
 				return false
 			}
@@ -228,10 +241,10 @@ func (c *checker) where(w *where, noneIsFine bool) int {
 		if k.names != nil {
 			hint = "; " + didYouMean(k.ts[0].Text, k.names)
 		}
-		c.add(k.ts[0].At, "none of the %s devices has the %s %q%s", grouped(float64(len(c.devices))), k.key, k.ts[0].Text, hint)
+		c.add(k.ts[0].At, "none of the %s devices has the %s %q%s", grouped(float64(c.count())), k.key, k.ts[0].Text, hint)
 		return 0
 	}
-	c.add(src.At, "none of the %s devices matches all of this", grouped(float64(len(c.devices))))
+	c.add(src.At, "none of the %s devices matches all of this", grouped(float64(c.count())))
 	return 0
 }
 

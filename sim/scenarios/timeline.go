@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,7 +68,9 @@ func scratch(start time.Time, s *cluster.Snapshot) (*cluster.Store, error) {
 		states = append(states, cluster.SetNodeState{Node: n.Name, State: n.State})
 	}
 	for d := range s.Devices() {
-		cfg.Devices = append(cfg.Devices, *d)
+		own := *d
+		own.Lines = slices.Clone(d.Lines)
+		cfg.Devices = append(cfg.Devices, own)
 		for _, r := range s.Records(d.Name) {
 			cfg.Registrations = append(cfg.Registrations, cluster.Registration{Device: d.Name, Node: r.Node, Record: *r.Record})
 		}

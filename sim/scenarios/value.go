@@ -206,6 +206,24 @@ func parseCount(text string) (count, error) {
 
 func (c count) holds(n int) bool { return n >= c.lo && n <= c.hi && n != c.not }
 
+// Count is how many of something are expected, as files write it: 3, ">= 2", "!= 0" or 5..10.
+type Count struct{ count }
+
+// ParseCount reads a count.
+func ParseCount(text string) (Count, error) {
+	c, err := parseCount(text)
+	return Count{c}, err
+}
+
+// Holds says whether so many are as many as expected.
+func (c Count) Holds(n int) bool { return c.holds(n) }
+
+// Most is the number from which on one more is too many, for ever.
+func (c Count) Most() int { return c.hi }
+
+// String is the count as it was written.
+func (c Count) String() string { return c.text }
+
 // words reads the spellings of an enumeration of package cluster, from its second value to its last.
 func words[T interface {
 	~uint8

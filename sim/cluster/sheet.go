@@ -1,0 +1,244 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// How devices are kept: packed, so that a million of them fit into little memory and the garbage collector has nothing to
+// follow in them.
+//
+// A sheet is what the configuration knows of up to 256 devices, written down together and never changed: their texts one
+// after the other in three long strings, of which everybody gets substrings, and what many devices have in common once.
+
+const blockSize = 256 // devices of a sheet and of a block, at most: an item's number is a byte
+
+type sheet struct {
+	keys         string // folded names
+	descriptions string
+	rest         string // of each device: its name where that is not its key, and its lines; see appendRest
+	items        []item
+	makes        []*Device // what devices have in common: all but name, description, lines, homes and group
+	places       []*place
+	ascii        bool // the descriptions are: folding them keeps their places
+}
+
+// item is one device of a sheet: where its texts end, and which of the sheet's makes and places are its own.
+type item struct {
+	key, description, rest uint32
+	make, place            uint8
+}
+
+// place is where devices belong.
+type place struct {
+	homes []NodeName
+	group string
+}
+
+func (sh *sheet) key(i int) string {
+	from := uint32(0)
+	if i > 0 {
+		from = sh.items[i-1].key
+	}
+	return sh.keys[from:sh.items[i].key]
+}
+
+func (sh *sheet) description(i int) string {
+	from := uint32(0)
+	if i > 0 {
+		from = sh.items[i-1].description
+	}
+	return sh.descriptions[from:sh.items[i].description]
+}
+
+// extra is the rest of a device.
+func (sh *sheet) extra(i int) string {
+	from := uint32(0)
+	if i > 0 {
+		from = sh.items[i-1].rest
+	}
+	return sh.rest[from:sh.items[i].rest]
+}
+
+func (sh *sheet) make(i int) *Device { return sh.makes[sh.items[i].make] }
+
+func (sh *sheet) name(i int) DeviceName {
+	if extra := sh.extra(i); extra[0] != 0 {
+		name, _ := cutText(extra)
+		return DeviceName(name)
+	}
+	return DeviceName(sh.key(i))
+}
+
+// numbers gives the device's lines, packed; nil is false when it has none and its class has none.
+func (sh *sheet) numbers(i int) (lines lineList, has bool) {
+	extra := sh.extra(i)
+	if extra[0] == 0 {
+		extra = extra[1:]
+	} else {
+		_, extra = cutText(extra)
+	}
+	n, extra := cutUint(extra)
+	return lineList{max(n, 1) - 1, extra}, n > 0
+}
+
+// device is a device as it is written down.
+type device struct {
+	sheet *sheet
+	item  int
+}
+
+func (d device) key() string { return d.sheet.key(d.item) }
+
+// homes are the nodes with which the device registers, best first.
+func (d device) homes() []NodeName { return d.sheet.places[d.sheet.items[d.item].place].homes }
+
+// lines unpacks the device's configured lines; nil when its class has none.
+func (d device) lines() []string {
+	list, has := d.sheet.numbers(d.item)
+	if !has {
+		return nil
+	}
+	out := make([]string, list.n)
+	for i := range out {
+		out[i], list = list.next()
+	}
+	return out
+}
+
+// lineList is directory numbers, packed.
+type lineList struct {
+	n    int
+	text string
+}
+
+// next gives the first of the numbers, and the others.
+func (l lineList) next() (number string, others lineList) {
+	n, text := cutUint(l.text)
+	return text[:n], lineList{l.n - 1, text[n:]}
+}
+
+// unpack makes a device of an item. Its lines are appended to lines.
+func (sh *sheet) unpack(i int, d *Device, lines []string) {
+	it := sh.items[i]
+	*d = *sh.makes[it.make]
+	p := sh.places[it.place]
+	d.Homes, d.Group = p.homes, p.group
+	d.Description = sh.description(i)
+	d.key = sh.key(i)
+	d.Name = sh.name(i)
+	if list, has := sh.numbers(i); has {
+		d.Lines = slices.Grow(lines, list.n)
+		for list.n > 0 {
+			var number string
+			number, list = list.next()
+			d.Lines = append(d.Lines, number)
+		}
+		if d.Lines == nil {
+			d.Lines = []string{}
+		}
+	}
+}
+
+// appendRest packs what sheet.rest has of a device: the length of the name and one more, and the name, or 0 when it is the
+// key; the number of lines and one more, or 0 when they are nil; then each line's length and its number.
+func appendRest(b []byte, d *Device) []byte {
+	if string(d.Name) == d.key {
+		b = append(b, 0)
+	} else {
+		b = binary.AppendUvarint(b, uint64(len(d.Name))+1)
+		b = append(b, d.Name...)
+	}
+	if d.Lines == nil {
+		return append(b, 0)
+	}
+	b = binary.AppendUvarint(b, uint64(len(d.Lines))+1)
+	for _, l := range d.Lines {
+		b = binary.AppendUvarint(b, uint64(len(l)))
+		b = append(b, l...)
+	}
+	return b
+}
+
+// cutUint reads a number as binary.AppendUvarint wrote it.
+func cutUint(s string) (n int, rest string) {
+	if s[0] < 0x80 {
+		return int(s[0]), s[1:]
+	}
+	for i, shift := 0, 0; ; i, shift = i+1, shift+7 {
+		n |= int(s[i]&0x7f) << shift
+		if s[i] < 0x80 {
+			return n, s[i+1:]
+		}
+	}
+}
+
+// cutText reads a text after its length and one more.
+func cutText(s string) (text, rest string) {
+	n, s := cutUint(s)
+	return s[:n-1], s[n-1:]
+}
+
+// find gives the item of a folded name, or where it would be.
+func (sh *sheet) find(key string) (int, bool) {
+	return sort.Find(len(sh.items), func(i int) int { return strings.Compare(key, sh.key(i)) })
+}
+
+// sheetWriter writes a sheet.
+type sheetWriter struct {
+	keys, descriptions, rest []byte
+	items                    []item
+	makes                    []*Device
+	places                   []*place
+}
+
+// add writes a device down; make and place are numbers in w.makes and w.places.
+func (w *sheetWriter) add(key, description, rest []byte, mk, pl uint8) {
+	w.keys = append(w.keys, key...)
+	w.descriptions = append(w.descriptions, description...)
+	w.rest = append(w.rest, rest...)
+	w.items = append(w.items, item{uint32(len(w.keys)), uint32(len(w.descriptions)), uint32(len(w.rest)), mk, pl})
+}
+
+// copy writes down an item of another sheet.
+func (w *sheetWriter) copy(sh *sheet, i int) {
+	it := sh.items[i]
+	mk := addOnce(&w.makes, sh.makes[it.make])
+	pl := addOnce(&w.places, sh.places[it.place])
+	w.keys = append(w.keys, sh.key(i)...)
+	w.descriptions = append(w.descriptions, sh.description(i)...)
+	w.rest = append(w.rest, sh.extra(i)...)
+	w.items = append(w.items, item{uint32(len(w.keys)), uint32(len(w.descriptions)), uint32(len(w.rest)), uint8(mk), uint8(pl)})
+}
+
+// addOnce gives the number of p in a short list, to which it is added when it is not there.
+func addOnce[T any](list *[]*T, p *T) int {
+	if i := slices.Index(*list, p); i >= 0 {
+		return i
+	}
+	*list = append(*list, p)
+	return len(*list) - 1
+}
+
+// sheet gives what has been written, and makes w ready for the next one.
+func (w *sheetWriter) sheet() *sheet {
+	sh := &sheet{
+		keys: string(w.keys), descriptions: string(w.descriptions), rest: string(w.rest),
+		items: slices.Clone(w.items), makes: slices.Clone(w.makes), places: slices.Clone(w.places), ascii: true,
+	}
+	for _, c := range w.descriptions {
+		if c >= 0x80 {
+			sh.ascii = false
+		}
+	}
+	*w = sheetWriter{w.keys[:0], w.descriptions[:0], w.rest[:0], w.items[:0], w.makes[:0], w.places[:0]}
+	return sh
+}
+
+// device writes a device down that kit knows the common parts of.
+func (w *sheetWriter) device(d *Device, k *kit) {
+	mk, pl := addOnce(&w.makes, k.makes.list[k.makeOf(d)]), addOnce(&w.places, k.places.list[k.placeOf(d)])
+	w.add([]byte(d.key), []byte(d.Description), appendRest(nil, d), uint8(mk), uint8(pl))
+}
