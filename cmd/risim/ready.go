@@ -19,6 +19,8 @@ type readyInfo struct {
 	Password string      `json:"password"`
 	CAFile   string      `json:"caFile"` // empty with --plain
 	PID      int         `json:"pid"`
+	Control  string      `json:"controlUrl"`             // empty with --control ""
+	Token    string      `json:"controlToken,omitempty"` // that the control API asks for
 	Nodes    []readyNode `json:"nodes"`
 }
 
@@ -70,11 +72,11 @@ func alive(pid int) bool {
 }
 
 // write puts the file in its place.
-func (f *readyFile) write(ris *sim.Simulator) error {
+func (f *readyFile) write(ris *sim.Simulator, op *operator) error {
 	if f.file == nil {
 		return nil
 	}
-	data, err := json.MarshalIndent(infoOf(ris), "", "  ")
+	data, err := json.MarshalIndent(infoOf(ris, op), "", "  ")
 	if err != nil {
 		return err
 	}
@@ -100,8 +102,9 @@ func (f *readyFile) remove() {
 	f.data = nil
 }
 
-func infoOf(ris *sim.Simulator) readyInfo {
-	info := readyInfo{URL: ris.URL, User: ris.User, Password: ris.Password, CAFile: ris.CAFile(), PID: os.Getpid()}
+func infoOf(ris *sim.Simulator, op *operator) readyInfo {
+	info := readyInfo{URL: ris.URL, User: ris.User, Password: ris.Password, CAFile: ris.CAFile(), PID: os.Getpid(),
+		Control: op.url(), Token: op.token()}
 	for _, n := range ris.Snapshot().Nodes() {
 		info.Nodes = append(info.Nodes, readyNode{string(n.Name), ris.NodeURL(n.Name)})
 	}
@@ -109,8 +112,8 @@ func infoOf(ris *sim.Simulator) readyInfo {
 }
 
 // printReady says where the service is, and a command that gets an answer from it.
-func printReady(w io.Writer, ris *sim.Simulator) error {
-	info := infoOf(ris)
+func printReady(w io.Writer, ris *sim.Simulator, op *operator) error {
+	info := infoOf(ris, op)
 	var b strings.Builder
 	fmt.Fprintf(&b, "risim is ready: %d devices on %d nodes, profile %s, seed %d\n",
 		ris.Snapshot().Len(), len(info.Nodes), ris.Settings().Profile(), ris.Seed())
@@ -124,6 +127,7 @@ func printReady(w io.Writer, ris *sim.Simulator) error {
 	if info.CAFile != "" {
 		fmt.Fprintf(&b, "CA file:  %s\n", info.CAFile)
 	}
+	b.WriteString(op.line())
 	fmt.Fprintf(&b, "\n%s\n\n", curl(info))
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -46,7 +46,7 @@ The COMMAND has stdin, stdout and stderr to itself, and in its environment
   RISIM_CA_FILE                the certificate to trust, in a file that is removed at the end; empty with --plain
   RISIM_NODES                  a line NAME=URL for each node, whose addresses differ with --per-node
   RISIM_SEED                   the number from which all chance follows
-  RISIM_CONTROL_URL            empty: there is no control API
+  RISIM_CONTROL_URL            the control API, on a free port of this machine; the cluster is called main
 
 SIGINT, SIGTERM and SIGHUP are passed on to the COMMAND and what it has started; when another comes they are
 killed. So they are at the end of --timeout, after five seconds to end by themselves.
@@ -140,6 +140,13 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 		return err
 	}
 	defer reports.drop()
+	var op *operator
+	if argv != nil {
+		if op, err = newOperator(&f.options, f.options.Logger); err != nil {
+			return err
+		}
+		defer op.close()
+	}
 	ris, err := sim.Start(context.Background(), f.options) // which ends with Close only: a command that is told to end may still ask
 	if err != nil {
 		return withHint("run", err)
@@ -152,7 +159,10 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 	}
 	if argv != nil {
 		warnIfOpen(stderr, ris)
-		env, remove, err := environment(ris)
+		if err := op.start(ris, controlFlags{listen: "127.0.0.1:0", chosen: true}, f.options.Logger); err != nil {
+			return err
+		}
+		env, remove, err := environment(ris, op)
 		if err != nil {
 			return err
 		}
@@ -172,7 +182,7 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 		}
 	}
 	r.verdicts, r.end, r.journal = ris.Finish(), ris.Now(), ris.Journal().Tail(20)
-	problems := errors.Join(reports.put(r), ris.Close())
+	problems := errors.Join(reports.put(r), ris.Close(), op.close())
 	r.say(stderr)
 	if problems != nil {
 		complain(stderr, problems)
@@ -184,7 +194,7 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 }
 
 // environment is what the command finds of the simulator in its environment, and a func that removes what was made for it.
-func environment(ris *sim.Simulator) (env []string, remove func(), err error) {
+func environment(ris *sim.Simulator, op *operator) (env []string, remove func(), err error) {
 	remove = func() {}
 	ca := ris.CAFile()
 	if pem := ris.CAPEM(); ca == "" && pem != nil {
@@ -206,7 +216,7 @@ func environment(ris *sim.Simulator) (env []string, remove func(), err error) {
 	return append(os.Environ(), // of which what comes later goes first
 		"RISIM_URL="+ris.URL, "RISIM_USER="+ris.User, "RISIM_PASSWORD="+ris.Password, "RISIM_CA_FILE="+ca,
 		"RISIM_NODES="+strings.Join(nodes, "\n"), "RISIM_SEED="+strconv.FormatUint(ris.Seed(), 10),
-		"RISIM_CONTROL_URL=", // there is none as yet
+		"RISIM_CONTROL_URL="+op.url(),
 	), remove, nil
 }
 

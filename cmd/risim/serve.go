@@ -18,6 +18,7 @@ import (
 // serveFlags are the flags of serve.
 type serveFlags struct {
 	simFlags
+	control   controlFlags
 	readyFile string
 }
 
@@ -54,11 +55,13 @@ The ready scenarios:
 			if len(args) > 0 {
 				f.choose(cmd, args[0])
 			}
+			f.control.chosen = cmd.Flags().Changed("control")
 			return f.serve(stdout, stderr)
 		},
 	}
 	f.define(cmd.Flags(), "127.0.0.1:8443", "default is risim in the user's configuration")
 	cmd.Flags().StringVar(&f.readyFile, "ready-file", "", "write `FILE` (JSON) once the service answers, and remove it at the end")
+	f.control.define(cmd)
 	return cmd
 }
 
@@ -90,6 +93,13 @@ func (f *serveFlags) serve(stdout, stderr io.Writer) error {
 		return err
 	}
 	defer ready.remove()
+	var op *operator
+	if f.control.listen != "" {
+		if op, err = newOperator(&f.options, f.options.Logger); err != nil {
+			return err
+		}
+		defer op.close()
+	}
 	ris, err := sim.Start(ctx, f.options)
 	if err != nil {
 		if ctx.Err() != nil { // told to stop while it started
@@ -101,18 +111,24 @@ func (f *serveFlags) serve(stdout, stderr io.Writer) error {
 	if ctx.Err() != nil { // told to stop while it started: nothing is announced
 		return ris.Close()
 	}
+	if op != nil {
+		if err := op.start(ris, f.control, f.options.Logger); err != nil {
+			return errors.Join(err, ris.Close())
+		}
+	}
 	warnIfOpen(stderr, ris)
-	if err := printReady(stdout, ris); err != nil {
+	op.warn(stderr)
+	if err := printReady(stdout, ris, op); err != nil {
 		return errors.Join(fmt.Errorf("saying that the service is ready: %w", err), ris.Close())
 	}
-	if err := ready.write(ris); err != nil { // last: whoever waits for the file finds everything else done
+	if err := ready.write(ris, op); err != nil { // last: whoever waits for the file finds everything else done
 		return errors.Join(err, ris.Close())
 	}
 
 	<-ctx.Done()
 	restore() // from here on another signal ends the process at once
 	ready.remove()
-	if err := ris.Close(); err != nil {
+	if err := errors.Join(ris.Close(), op.close()); err != nil {
 		say(stderr, "%v", err)
 	}
 	return nil

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +21,7 @@ import (
 // they share is the certificate authority. It is safe for concurrent use.
 type Host struct {
 	wall    clock.Clock
-	ca      *sim.CA
+	ca      func() (*sim.CA, error) // made once
 	log     *slog.Logger
 	metrics *metrics
 
@@ -36,8 +36,9 @@ type Host struct {
 type HostOptions struct {
 	// Wall is the clock by which leases end. Required; it is not the simulated time of any cluster.
 	Wall clock.Clock
-	// CA signs the certificates of all clusters that the API makes. Nil: one is made in memory when it is needed.
-	CA *sim.CA
+	// CA gives the authority that signs the certificates of all clusters that the API makes; it is called when it is first needed.
+	// Nil: one is made in memory.
+	CA func() (*sim.CA, error)
 	// Logger is told of clusters that come and go. Nil discards.
 	Logger *slog.Logger
 }
@@ -68,7 +69,10 @@ func NewHost(o HostOptions) *Host {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{wall: o.Wall, ca: o.CA, log: o.Logger, clusters: map[string]*hosted{}}
+	if o.CA == nil {
+		o.CA = func() (*sim.CA, error) { return sim.NewCA("") }
+	}
+	h := &Host{wall: o.Wall, ca: sync.OnceValues(o.CA), log: o.Logger, clusters: map[string]*hosted{}}
 	h.metrics = newMetrics(h)
 	return h
 }
@@ -91,10 +95,15 @@ func (h *Host) Add(name string, s *sim.Simulator) error {
 	return nil
 }
 
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)
+// isName tells whether a cluster can be called so: its name is a part of a path.
+func isName(name string) bool {
+	alnum := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' }
+	return name != "" && len(name) <= 63 && alnum(rune(name[0])) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !alnum(r) && !strings.ContainsRune("._-", r) })
+}
 
 func badName(name string) []Wrong {
-	if namePattern.MatchString(name) {
+	if isName(name) {
 		return nil
 	}
 	return []Wrong{{Pointer: "/name", Detail: fmt.Sprintf("%q is not a name of 1 to 63 letters, digits, dots, - and _ that begins with a letter or digit", clip(name))}}
@@ -169,7 +178,7 @@ func (h *Host) reserve(spec ClusterSpec) (*hosted, error) {
 
 func (h *Host) start(ctx context.Context, c *hosted, o sim.Options) (*sim.Simulator, error) {
 	if !o.Plain {
-		ca, err := h.authority()
+		ca, err := h.ca()
 		if err != nil {
 			return nil, err
 		}
@@ -182,20 +191,6 @@ func (h *Host) start(ctx context.Context, c *hosted, o sim.Options) (*sim.Simula
 		return nil, c.spec.unfit(err)
 	}
 	return s, nil
-}
-
-// authority is the one that all clusters share.
-func (h *Host) authority() (*sim.CA, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ca == nil {
-		ca, err := sim.NewCA("")
-		if err != nil {
-			return nil, err
-		}
-		h.ca = ca
-	}
-	return h.ca, nil
 }
 
 // renew lets a cluster's lease begin anew: as long as before when lease is nil; 0 means that it has none, and stays.

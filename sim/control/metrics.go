@@ -79,9 +79,10 @@ func add[K comparable](m *sync.Map, key K) {
 
 // metrics is what is counted of all clusters of a host.
 type metrics struct {
-	host *Host
-	once sync.Once
-	http http.Handler
+	host  *Host
+	once  sync.Once
+	descs *descs // from once on
+	http  http.Handler
 
 	mu     sync.Mutex
 	labels map[string]*stats // by cluster; otherLabel for those without a label
@@ -117,6 +118,7 @@ func (m *metrics) forget(name string) {
 // ServeHTTP answers in Prometheus' format.
 func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.once.Do(func() {
+		m.descs = newDescs()
 		registry := prometheus.NewRegistry()
 		// The same as of its package collectors, which brings database/sql along.
 		registry.MustRegister(m, prometheus.NewGoCollector(), prometheus.NewProcessCollector(prometheus.ProcessCollectorOpts{}))
@@ -125,25 +127,34 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.http.ServeHTTP(w, r)
 }
 
-var (
-	requestsDesc = prometheus.NewDesc("risim_requests_total", "Requests by operation, HTTP status and name of the SOAP fault.",
-		[]string{"cluster", "operation", "status", "fault"}, nil)
-	tookDesc = prometheus.NewDesc("risim_request_duration_seconds", "Time from a request's arrival until its answer was ready.",
-		[]string{"cluster", "operation"}, nil)
-	sentDesc      = prometheus.NewDesc("risim_response_bytes_total", "Bytes of the bodies of answers.", []string{"cluster"}, nil)
-	adviceDesc    = prometheus.NewDesc("risim_advice_total", "Advice on what clients did.", []string{"cluster", "advice"}, nil)
-	devicesDesc   = prometheus.NewDesc("risim_devices", "Records of devices by node and status.", []string{"cluster", "node", "status"}, nil)
-	versionDesc   = prometheus.NewDesc("risim_snapshot_version", "Version of the snapshot: how often the cluster has changed.", []string{"cluster"}, nil)
-	rateDesc      = prometheus.NewDesc("risim_rate_window_requests", "Requests that count in the present window of the rate limit.", []string{"cluster", "node"}, nil)
-	rateLimitDesc = prometheus.NewDesc("risim_rate_limit", "Requests that a window of the rate limit lets pass; 0 means any number.", []string{"cluster"}, nil)
-	droppedDesc   = prometheus.NewDesc("risim_journal_dropped_total", "Entries that the journal does not hold any more.", []string{"cluster"}, nil)
-	clustersDesc  = prometheus.NewDesc("risim_clusters", "Clusters in this process.", nil, nil)
-)
+// descs are what the metrics are called, made when they are first asked for.
+type descs struct {
+	requests, took, sent, advice, devices, version, rate, rateLimit, dropped, clusters *prometheus.Desc
+}
+
+func newDescs() *descs {
+	of := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("risim_"+name, help, labels, nil)
+	}
+	return &descs{
+		requests:  of("requests_total", "Requests by operation, HTTP status and name of the SOAP fault.", "cluster", "operation", "status", "fault"),
+		took:      of("request_duration_seconds", "Time from a request's arrival until its answer was ready.", "cluster", "operation"),
+		sent:      of("response_bytes_total", "Bytes of the bodies of answers.", "cluster"),
+		advice:    of("advice_total", "Advice on what clients did.", "cluster", "advice"),
+		devices:   of("devices", "Records of devices by node and status.", "cluster", "node", "status"),
+		version:   of("snapshot_version", "Version of the snapshot: how often the cluster has changed.", "cluster"),
+		rate:      of("rate_window_requests", "Requests that count in the present window of the rate limit; node is empty when they count for all.", "cluster", "node"),
+		rateLimit: of("rate_limit", "Requests that a window of the rate limit lets pass; 0 means any number.", "cluster"),
+		dropped:   of("journal_dropped_total", "Entries that the journal does not hold any more.", "cluster"),
+		clusters:  of("clusters", "Clusters in this process."),
+	}
+}
 
 // Describe is for Prometheus.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{requestsDesc, tookDesc, sentDesc, adviceDesc, devicesDesc, versionDesc, rateDesc, rateLimitDesc, droppedDesc, clustersDesc} {
-		out <- d
+	d := m.descs
+	for _, one := range []*prometheus.Desc{d.requests, d.took, d.sent, d.advice, d.devices, d.version, d.rate, d.rateLimit, d.dropped, d.clusters} {
+		out <- one
 	}
 }
 
@@ -156,10 +167,10 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	m.mu.Unlock()
 	for name, s := range labels {
-		s.collect(out, name)
+		m.collect(out, s, name)
 	}
 	all := m.host.list()
-	out <- prometheus.MustNewConstMetric(clustersDesc, prometheus.GaugeValue, float64(len(all)))
+	out <- prometheus.MustNewConstMetric(m.descs.clusters, prometheus.GaugeValue, float64(len(all)))
 	for _, c := range all {
 		if labels[c.name] == nil {
 			continue
@@ -171,31 +182,31 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		n := c.counts.of(snapshot)
 		for _, node := range snapshot.Nodes() {
 			for status := range n.nodes[node.Name] {
-				gauge(devicesDesc, float64(n.nodes[node.Name][status]), string(node.Name), status.String())
+				gauge(m.descs.devices, float64(n.nodes[node.Name][status]), string(node.Name), status.String())
 			}
 		}
-		gauge(versionDesc, float64(snapshot.Version))
+		gauge(m.descs.version, float64(snapshot.Version))
 		use := c.sim.RateUse()
-		gauge(rateLimitDesc, float64(use.Limit))
+		gauge(m.descs.rateLimit, float64(use.Limit))
 		for node, used := range use.Used {
-			gauge(rateDesc, float64(used), string(node))
+			gauge(m.descs.rate, float64(used), string(node))
 		}
-		out <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(c.sim.JournalStats().Dropped), c.name)
+		out <- prometheus.MustNewConstMetric(m.descs.dropped, prometheus.CounterValue, float64(c.sim.JournalStats().Dropped), c.name)
 	}
 }
 
-func (s *stats) collect(out chan<- prometheus.Metric, name string) {
+func (m *metrics) collect(out chan<- prometheus.Metric, s *stats, name string) {
 	s.answers.Range(func(k, n any) bool {
 		key := k.(answerKey)
-		out <- prometheus.MustNewConstMetric(requestsDesc, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()),
+		out <- prometheus.MustNewConstMetric(m.descs.requests, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()),
 			name, operationLabel(key.operation), strconv.Itoa(key.status), key.fault)
 		return true
 	})
 	s.advice.Range(func(id, n any) bool {
-		out <- prometheus.MustNewConstMetric(adviceDesc, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()), name, id.(string))
+		out <- prometheus.MustNewConstMetric(m.descs.advice, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()), name, id.(string))
 		return true
 	})
-	out <- prometheus.MustNewConstMetric(sentDesc, prometheus.CounterValue, float64(s.sent.Load()), name)
+	out <- prometheus.MustNewConstMetric(m.descs.sent, prometheus.CounterValue, float64(s.sent.Load()), name)
 	for op := range s.took {
 		h := &s.took[op]
 		buckets, total := map[float64]uint64{}, uint64(0)
@@ -205,7 +216,7 @@ func (s *stats) collect(out chan<- prometheus.Metric, name string) {
 		}
 		total += h.buckets[len(tookBounds)].Load()
 		if total > 0 {
-			out <- prometheus.MustNewConstHistogram(tookDesc, total, time.Duration(h.sum.Load()).Seconds(), buckets, name, operationLabel(soap.Operation(op)))
+			out <- prometheus.MustNewConstHistogram(m.descs.took, total, time.Duration(h.sum.Load()).Seconds(), buckets, name, operationLabel(soap.Operation(op)))
 		}
 	}
 }

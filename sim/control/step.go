@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -20,14 +21,16 @@ type StepText struct {
 }
 
 // surrogates is how JSON may write one character beyond the first 65,536: as two, which YAML does not know.
-var surrogates = regexp.MustCompile(`(?i)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})`)
+var surrogates = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})`)
+})
 
 // language is the text as the language reads it.
 func (s StepText) language() []byte {
 	if !s.JSON {
 		return s.Text
 	}
-	return surrogates.ReplaceAllFunc(s.Text, func(pair []byte) []byte {
+	return surrogates().ReplaceAllFunc(s.Text, func(pair []byte) []byte {
 		hi, _ := strconv.ParseUint(string(pair[2:6]), 16, 32) // which match the pattern
 		lo, _ := strconv.ParseUint(string(pair[8:12]), 16, 32)
 		return utf8.AppendRune(nil, utf16.DecodeRune(rune(hi), rune(lo)))
