@@ -82,6 +82,9 @@ func (s *Simulator) Do(step Step) (Done, error) {
 	s.doing.steps++
 	hand := &byHand{world: world{s}, ifVersion: step.IfVersion}
 	r := s.playLocked(prog, hand)
+	if id := prog.Lifts(); id != "" && r.Done() {
+		s.doing.endLocked(id)
+	}
 	done.Events, done.Seqs, err = hand.stop()
 	done.Version, done.Ahead = s.Snapshot().Version, !r.Done()
 	if s.running != nil {

@@ -57,6 +57,7 @@
 //  3. cluster: one load of the present snapshot, which answers everything
 //  4. soap: the bytes of the answer, finished, then written at once
 //  5. ring.go: the exchange, as the service saw it, into the journal; filter.go and export.go are for reading it
+//  6. impair.go: only when impairments are in force; whom they hit is decided within 2, and the answer is sent by them after 5
 //
 // State is one immutable value. Requests read it without a lock; [Simulator.Apply] builds the next one, publishes it and
 // notes it in the journal under one lock, so that the journal's order is the order of states.

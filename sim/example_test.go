@@ -96,6 +96,31 @@ func ExampleSimulator_Advance_rateLimit() {
 	// 08:01:00
 }
 
+// Two requests meet a server that is not there, and the one after them a good answer. The journal says which.
+func ExampleSimulator_Impair() {
+	ris, err := sim.Start(context.Background(), sim.Options{Manual: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ris.Close()
+	if _, err := ris.Impair(`{id: dark, requests: {to: 2}, status: 503}`); err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		resp, err := ris.Client().Get(ris.URL) // which is no query, but a request all the same
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	fmt.Print(ris.Journal())
+	// Output:
+	// 08:00:00.000  step dark  00:00:00  impairment:1  impair  status
+	// 08:00:00.000  cucm-pub  GET  /realtimeservice2/services/RISService70  503  impaired dark (status 503)
+	// 08:00:00.000  cucm-pub  GET  /realtimeservice2/services/RISService70  503  impaired dark (status 503)
+	// 08:00:00.000  cucm-pub  GET  /realtimeservice2/services/RISService70  405
+}
+
 // Who sends the StateInfo of the last answer back is told whether anything that the query matches has changed.
 func ExampleSimulator_Apply_noChange() {
 	ris, err := sim.Start(context.Background(), sim.Options{Manual: true})

@@ -76,10 +76,12 @@ func (s *Simulator) Impair(text string) (id string, err error) {
 
 // fits tells what of a program does not go with this simulator.
 func (s *Simulator) fits(prog *scenarios.Program) error {
-	if err := prog.Check(s.Snapshot()); err != nil {
-		return err
+	for _, err := range []error{prog.Check(s.Snapshot()), prog.CheckEndpoints(s.receivers(), !s.options.Plain), prog.CheckLift(s.inForce())} {
+		if err != nil {
+			return err
+		}
 	}
-	return prog.CheckEndpoints(s.receivers(), !s.options.Plain)
+	return nil
 }
 
 // Lift ends an impairment, whoever put it in force; one that Impair would put in force again later does not come back. What it
@@ -87,12 +89,8 @@ func (s *Simulator) fits(prog *scenarios.Program) error {
 func (s *Simulator) Lift(id string) error {
 	s.doing.mu.Lock()
 	defer s.doing.mu.Unlock()
-	s.doing.endLocked(id)
 	if !s.troubles.Lift(id) {
-		var ids []string
-		for _, i := range s.Impairments() {
-			ids = append(ids, i.ID)
-		}
+		ids := s.inForce()
 		switch near := cluster.Near(id, ids); {
 		case near != "":
 			return fmt.Errorf("no impairment %q is in force; did you mean %q?", id, near)
@@ -101,8 +99,16 @@ func (s *Simulator) Lift(id string) error {
 		}
 		return fmt.Errorf("no impairment %q is in force, nor any other", id)
 	}
+	s.doing.endLocked(id)
 	s.log(scenarios.Event{Cause: scenarios.Cause{File: "lift", Line: 1, Step: id}, Action: "lift", Devices: -1, Detail: id})
 	return nil
+}
+
+func (s *Simulator) inForce() (ids []string) {
+	for _, i := range s.Impairments() {
+		ids = append(ids, i.ID)
+	}
+	return ids
 }
 
 // Impairments are those in force, of scenarios too, in the order in which one goes before the next. They must not be changed.

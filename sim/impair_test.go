@@ -665,6 +665,8 @@ func TestImpair_TellsAllThatIsWrong(t *testing.T) {
 	require.Empty(t, ris.Journal())
 
 	require.EqualError(t, ris.Lift("slow"), `no impairment "slow" is in force, nor any other`)
+	_, err = ris.Do(sim.Step{Text: `lift: slow`})
+	require.ErrorContains(t, err, `step:1:7: no impairment "slow" is in force; there is none`)
 	require.Equal(t, "impairment-1", mustImpair(t, ris, `{"latency": {"uniform": ["1s", "2s"]}, "match": {"user": "no"}}`))
 	require.Equal(t, "slow", mustImpair(t, ris, `{id: slow, status: 500}`))
 	require.EqualError(t, ris.Lift("slwo"), `no impairment "slwo" is in force; did you mean "slow"?`)
@@ -695,11 +697,17 @@ func TestImpair_InPlaceOfAnother(t *testing.T) {
 	require.Equal(t, 200, ask(t, ris, ris.URL, "selectCmDevice").status)
 	require.NoError(t, ris.Advance(time.Second))
 	require.Empty(t, written())
-	mustImpair(t, ris, `{id: x, every: 1m, for: 1s, times: 3, status: 500}`)
-	require.NoError(t, ris.Advance(time.Minute))
-	require.NoError(t, ris.Lift("x"))
-	require.NoError(t, ris.Advance(time.Minute))
-	require.Empty(t, written(), "it does not come again")
+	for _, lift := range []func() error{
+		func() error { return ris.Lift("x") },
+		func() error { _, err := ris.Do(sim.Step{Text: "lift: x"}); return err },
+	} {
+		mustImpair(t, ris, `{id: x, every: 1m, for: 1s, times: 3, status: 500}`)
+		require.NoError(t, ris.Advance(time.Minute))
+		require.Equal(t, []string{"{status: 500}"}, written())
+		require.NoError(t, lift())
+		require.NoError(t, ris.Advance(2*time.Minute))
+		require.Empty(t, written(), "it does not come again")
+	}
 }
 
 // A scenario's impairments, steps and expectations, with XPath: what was really sent is what they are told.

@@ -53,6 +53,7 @@ type Program struct {
 
 	file  *File
 	steps []*step // impairments, timeline, expectations: the order at one instant
+	lifts []Text  // ids
 }
 
 // Impairs is the id of the first impairment that the program puts in force; "" when it never does.
@@ -221,7 +222,7 @@ func compile(p *problems, f *File, o Options) *Program {
 		c.expectation(i, e)
 	}
 	c.link()
-	prog.steps = c.steps
+	prog.steps, prog.lifts = c.steps, c.lifts
 	return prog
 }
 
@@ -828,6 +829,9 @@ func (c *compiler) link() {
 		}
 	}
 	for _, t := range c.lifts {
+		if c.file.byHand {
+			break // see Program.CheckLift
+		}
 		if s := find(t.Text); s == nil {
 			unknown(t)
 		} else if s.do == nil || s.do.verb != "impair" {

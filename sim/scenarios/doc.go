@@ -108,9 +108,9 @@
 //
 // An impairment is what happens to requests: latency, dribble (bytes, every), reset and truncate (afterBytes), status (of
 // HTTP), fault (a name, or code and text), malformed, stall, refuse, tls (expired or wrongName), expireSession. Latency and
-// dribble go with any other, of which there is one at the most. match says which requests, by operation, node, user and
-// xpath; chance how many of them. With requests it hits the ones that are counted there. Without a trigger it is in
-// force from the start.
+// dribble go with any other but refuse, of which there is one at the most. match says which requests, by operation, node, user
+// and xpath; chance how many of them. With requests it hits the ones that are counted there, from when it begins. Without a
+// trigger it is in force from the start.
 //
 //	impairments:
 //	  - {id: slow, chance: 2%, latency: {p50: 80ms, p99: 900ms, max: 2s}}
@@ -120,6 +120,26 @@
 //	timeline:
 //	  - {at: 30m, do: {lift: slow}}
 //	  - {at: 40m, for: 2m, do: {impair: {stall: 30s}}}
+//	  - {at: 50m, do: {impair: {requests: {to: 3}, expireSession: true}}}
+//	  - {at: 55m, for: 1m, do: {impair: {match: {node: cucm-pub}, refuse: true}}}
+//
+// A cluster does nothing of this by itself, so how it is done is the simulator's choice:
+//
+//   - Requests are all but those for the contract, refused ones too: of these operation is empty, and xpath finds nothing,
+//     unless they could be read. The node is the one that receives the request, and user is as sent, with a wrong password too.
+//   - What takes the answer's place (status, fault, stall, expireSession) asks nothing of the cluster, begins no session, and
+//     costs nothing from the rate limit, unless countRefused is set. What changes how an answer comes costs as always.
+//   - latency, stall and dribble take simulated time, and none on a manual clock. The answer is that of the moment when the
+//     request came, and what is lifted meanwhile has its way with it still.
+//   - reset and truncate need an answer that is longer than that: another one comes whole. truncate closes the connection after
+//     it, with more promised in Content-Length. After a reset, what the client has not received yet may be lost.
+//   - expireSession ends the session of the client, which then gets the session fault as often as it comes with that cookie. A
+//     client that comes without a session is answered as always.
+//   - malformed puts a & that stands for nothing before the last end tag.
+//   - refuse and tls are about connections: of match they have the node only, and chance decides for a connection once and for
+//     all. A refused connection is accepted and reset at once. One that was there before is reset when a request comes on it.
+//   - When several hit one request, latencies add up; of all else the one written first has its way, and the journal says
+//     so. Those put in force by hand go before those of a scenario.
 //
 // # What must be true
 //

@@ -58,7 +58,27 @@ func parseStep(p *problems, id string, data []byte) *File {
 	} else if !st.When.Given() && !st.Every.Given() {
 		st.When = Text{"0s", st.At}
 	}
-	return &File{Timeline: []*Step{st}, name: p.file, lines: p.lines}
+	return &File{Timeline: []*Step{st}, name: p.file, lines: p.lines, byHand: true}
+}
+
+// CheckLift compares a program of LoadStep with the impairments that are in force, by their ids: it must lift one of these. The
+// error is Problems.
+func (p *Program) CheckLift(inForce []string) error {
+	wrong := &problems{file: p.file.name, lines: p.file.lines}
+	for _, t := range p.lifts {
+		if p.file.byHand && !slices.Contains(inForce, t.Text) {
+			wrong.add(t.At, "no impairment %q is in force; %s", t.Text, didYouMean(t.Text, inForce))
+		}
+	}
+	return wrong.err()
+}
+
+// Lifts is the id of the impairment that a program of LoadStep lifts; "" when it is about something else.
+func (p *Program) Lifts() string {
+	if p.file.byHand && len(p.lifts) > 0 {
+		return p.lifts[0].Text
+	}
+	return ""
 }
 
 // LoadImpairment makes a program of one impairment, written like an entry of the section impairments: it is in force from when the

@@ -58,8 +58,9 @@ type File struct {
 	Timeline    []*Step        `yaml:"timeline" doc:"What changes."`
 	Expect      []*Expectation `yaml:"expect" doc:"What must be true."`
 
-	name  string
-	lines []string
+	name   string
+	lines  []string
+	byHand bool // it is not a whole scenario, and can be about what others have done
 }
 
 // Clock is the clock section.
