@@ -116,31 +116,31 @@ func (b *block) kept(r *rec) kept {
 // pack makes a kept of a record of a device that has these configured lines, all but its cond.
 func pack(r *Record, node int, lines []string) kept {
 	p := kept{rec: rec{stateID: r.StateID, stamp: r.TimeStamp, node: uint16(node), status: r.Status}}
-	var o odd
 	if n, ok := r.Attempts.Get(); ok {
 		p.attempts = n
 		p.has |= hasAttempts
 	}
-	switch {
-	case r.IPv4.Is4():
+	state := lineState(r.Lines, lines)
+	p.has |= state * lineBits
+	v4 := !r.IPv4.IsValid()
+	if r.IPv4.Is4() {
 		a := r.IPv4.As4()
 		p.ipv4 = binary.BigEndian.Uint32(a[:])
 		p.has |= hasIPv4
-	case r.IPv4.IsValid():
-		o.ipv4 = r.IPv4
+		v4 = true
 	}
-	o.ipv6 = r.IPv6
-	o.login = strings.Clone(r.LoginUser) // which may be part of a longer text
-	state := lineState(r.Lines, lines)
-	p.has |= state * lineBits
-	if state == oddLines {
-		o.lines = slices.Clone(r.Lines)
-		for i := range o.lines {
-			o.lines[i].Number = strings.Clone(o.lines[i].Number)
+	if state == oddLines || !v4 || r.IPv6.IsValid() || r.LoginUser != "" {
+		o := &odd{ipv6: r.IPv6, login: strings.Clone(r.LoginUser)} // which may be part of a longer text
+		if !v4 {
+			o.ipv4 = r.IPv4
 		}
-	}
-	if o.ipv6.IsValid() || o.ipv4.IsValid() || o.login != "" || o.lines != nil {
-		p.odd = &o
+		if state == oddLines {
+			o.lines = slices.Clone(r.Lines)
+			for i := range o.lines {
+				o.lines[i].Number = strings.Clone(o.lines[i].Number)
+			}
+		}
+		p.odd = o
 	}
 	return p
 }

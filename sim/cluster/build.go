@@ -152,9 +152,12 @@ type builder struct {
 func (b *builder) blocks(p Population, bad *complaints) []*block {
 	b.crates = make([]crate, p.Parts())
 	inParallel(len(b.crates), func() func(int) {
-		k := &kit{commons: b.commons}
+		k, last := &kit{commons: b.commons}, &crate{}
 		return func(i int) {
-			b.crates[i].pack(b.t, k, uint32(i), func(add func(*Device, []Registration)) { p.Part(i, add) })
+			c := &b.crates[i]
+			c.grow(last)
+			c.pack(b.t, k, uint32(i), func(add func(*Device, []Registration)) { p.Part(i, add) })
+			last = c
 		}
 	})
 	total := 0
@@ -202,6 +205,13 @@ func inParallel(n int, begin func() func(i int)) {
 		})
 	}
 	done.Wait()
+}
+
+// grow makes room for about as much as another crate has.
+func (c *crate) grow(like *crate) {
+	more := func(n int) int { return n + n/16 }
+	c.rows, c.refs = make([]row, 0, more(len(like.rows))), make([]ref, 0, more(len(like.refs)))
+	c.text, c.recs = make([]byte, 0, more(len(like.text))), make([]crated, 0, more(len(like.recs)))
 }
 
 // pack fills the crate.

@@ -157,7 +157,10 @@ func (k *kit) condOf(r *Record) uint32 {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := k.conds.put(c, true, func() *cond { return &c })
+	n := k.conds.put(c, true, func() *cond {
+		own := c
+		return &own
+	})
 	*last = remembered[cond]{c, n, true}
 	return n
 }
