@@ -106,7 +106,7 @@ func BenchmarkSelect(b *testing.B) {
 		name := func(i int) string { return string(crowdName(i % n)) }
 		var names, infixes []string
 		for i := range 1000 {
-			names, infixes = append(names, name(i*7919)), append(infixes, "*"+name(i*7919)[8:]+"*")
+			names, infixes = append(names, name(i*7919)), append(infixes, "*"+name(i * 7919)[8:]+"*")
 		}
 		for _, q := range []struct {
 			name string

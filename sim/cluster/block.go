@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -16,7 +17,8 @@ type block struct {
 	ends   []uint16 // by device: where its records end
 	conds  []*cond
 	odds   []*odd
-	waste  int // how many of conds and odds may be needed no more
+	owner  *owner // see tx
+	waste  int    // how many of conds and odds may be needed no more
 }
 
 // at is a place in a block's sheets.
@@ -81,21 +83,18 @@ func (b *block) start(i int) int {
 // chain gives the records of a device, in node order.
 func (b *block) chain(i int) []rec { return b.recs[b.start(i):b.ends[i]] }
 
-// find gives the device of a folded name, or where it would be.
+// find gives the device of a folded name.
 func (b *block) find(key string) (int, bool) {
 	if b.order == nil {
 		return b.sheets[0].find(key)
 	}
-	lo, hi := 0, b.len()
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if b.key(mid) < key {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < b.len() && b.key(lo) == key
+	i := b.from(key)
+	return i, i < b.len() && b.key(i) == key
+}
+
+// from gives the first device whose folded name does not come before key.
+func (b *block) from(key string) int {
+	return sort.Search(b.len(), func(i int) bool { return b.key(i) >= key })
 }
 
 // kept is a record as a block keeps it, on its own: what history holds of the past. The zero value is none.
@@ -197,6 +196,7 @@ func (k *kept) unpack(d device, to *Record, lines []Line) {
 	}
 	if state := k.has / lineBits; state != noLines {
 		list, _ := d.sheet.numbers(d.item)
+		lines = slices.Grow(lines, list.n)
 		for list.n > 0 {
 			var number string
 			number, list = list.next()

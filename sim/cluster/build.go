@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"cmp"
-	"encoding/binary"
 	"runtime"
 	"slices"
 	"sort"
@@ -125,16 +124,10 @@ type crated struct {
 	odd  uint32 // in crate.odds, and one more
 }
 
-// ref is a row by the first bytes of its key, so that most keys are compared without looking at them.
+// ref is a row, by the head of its key.
 type ref struct {
-	hi, lo     uint64
+	head
 	crate, row uint32
-}
-
-func keyBytes(key []byte) (hi, lo uint64) {
-	var b [16]byte
-	copy(b[:], key)
-	return binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])
 }
 
 // builder makes the blocks of a new cluster.
@@ -216,7 +209,6 @@ func (c *crate) grow(like *crate) {
 
 // pack fills the crate.
 func (c *crate) pack(t *tx, k *kit, number uint32, each func(add func(*Device, []Registration))) {
-	var key []byte
 	each(func(given *Device, records []Registration) {
 		d := *given
 		if err := t.checkDevice(&d); err != nil {
@@ -241,9 +233,7 @@ func (c *crate) pack(t *tx, k *kit, number uint32, each func(add func(*Device, [
 			}
 		}
 		r.recs = uint32(len(own))
-		key = append(key[:0], d.key...)
-		hi, lo := keyBytes(key)
-		c.refs = append(c.refs, ref{hi, lo, number, uint32(len(c.rows))})
+		c.refs = append(c.refs, ref{headOf(d.key), number, uint32(len(c.rows))})
 		c.rows = append(c.rows, r)
 	})
 }
@@ -278,18 +268,10 @@ func (b *builder) cut(total int) {
 			some = append(some, b.crates[i].refs[k])
 		}
 	}
-	slices.SortFunc(some, roughly)
+	slices.SortFunc(some, func(a, b ref) int { return a.compare(b.head) })
 	for i := 1; i < ranges; i++ {
 		b.cuts = append(b.cuts, some[i*len(some)/ranges])
 	}
-}
-
-// roughly compares keys by their first bytes.
-func roughly(a, b ref) int {
-	if a.hi != b.hi {
-		return cmp.Compare(a.hi, b.hi)
-	}
-	return cmp.Compare(a.lo, b.lo)
 }
 
 // arrange puts the refs of each range together.
@@ -301,7 +283,7 @@ func (c *crate) arrange(cuts []ref) {
 	}
 	in := make([]uint16, len(c.refs))
 	for i := range c.refs {
-		r := sort.Search(len(cuts), func(k int) bool { return roughly(c.refs[i], cuts[k]) < 0 })
+		r := sort.Search(len(cuts), func(k int) bool { return c.refs[i].compare(cuts[k].head) < 0 })
 		in[i] = uint16(r)
 		c.cuts[r]++
 	}
@@ -363,16 +345,13 @@ func (w *blockWriter) write(part int) []*block {
 		refs = append(refs, c.refs[from:c.cuts[part]]...)
 	}
 	slices.SortFunc(refs, func(a, b ref) int {
-		if a.hi != b.hi {
-			return cmp.Compare(a.hi, b.hi)
-		}
-		if a.lo != b.lo {
-			return cmp.Compare(a.lo, b.lo)
+		if order := a.compare(b.head); order != 0 {
+			return order
 		}
 		return cmp.Or(strings.Compare(w.key(a), w.key(b)), cmp.Compare(a.crate, b.crate), cmp.Compare(a.row, b.row))
 	})
 	for i := 1; i < len(refs); i++ {
-		if a, b := refs[i-1], refs[i]; a.hi == b.hi && a.lo == b.lo && w.key(a) == w.key(b) {
+		if a, b := refs[i-1], refs[i]; a.head == b.head && w.key(a) == w.key(b) {
 			w.twice[part].add("device %q: there is already a device of this name", w.name(b))
 		}
 	}

@@ -133,8 +133,7 @@ func (f *ctiFilter) changedSince(n *nodeView, id uint64) (changed, known bool) {
 		return true, false
 	}
 	seen := map[string]bool{}
-	for i := range log {
-		c := &log[i].what
+	for c := range log {
 		if seen[c.id] {
 			continue
 		}

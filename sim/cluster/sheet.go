@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/binary"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -17,6 +16,7 @@ const blockSize = 256 // devices of a sheet and of a block, at most: an item's n
 
 type sheet struct {
 	keys         string // folded names
+	tags         string // of each key, eight bits of a hash
 	descriptions string
 	rest         string // of each device: its name where that is not its key, and its lines; see appendRest
 	items        []item
@@ -181,14 +181,34 @@ func cutText(s string) (text, rest string) {
 	return s[:n-1], s[n-1:]
 }
 
-// find gives the item of a folded name, or where it would be.
+// find gives the item of a folded name. Its tag stands in a few hundred bytes, so that hardly any other key is looked at.
 func (sh *sheet) find(key string) (int, bool) {
-	return sort.Find(len(sh.items), func(i int) int { return strings.Compare(key, sh.key(i)) })
+	t := tag(key)
+	for from := 0; ; {
+		i := strings.IndexByte(sh.tags[from:], t)
+		if i < 0 {
+			return 0, false
+		}
+		if from += i; sh.key(from) == key {
+			return from, true
+		}
+		from++
+	}
+}
+
+// tag is eight bits of a hash of a key.
+func tag[T string | []byte](key T) byte {
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(key) {
+		h = (h ^ uint32(key[i])) * 16777619
+	}
+	return byte(h>>24 ^ h>>8)
 }
 
 // sheetWriter writes a sheet.
 type sheetWriter struct {
 	keys, descriptions, rest []byte
+	tags                     []byte
 	items                    []item
 	makes                    []*Device
 	places                   []*place
@@ -197,6 +217,7 @@ type sheetWriter struct {
 // add writes a device down; make and place are numbers in w.makes and w.places.
 func (w *sheetWriter) add(key, description, rest []byte, mk, pl uint8) {
 	w.keys = append(w.keys, key...)
+	w.tags = append(w.tags, tag(key))
 	w.descriptions = append(w.descriptions, description...)
 	w.rest = append(w.rest, rest...)
 	w.items = append(w.items, item{uint32(len(w.keys)), uint32(len(w.descriptions)), uint32(len(w.rest)), mk, pl})
@@ -208,6 +229,7 @@ func (w *sheetWriter) copy(sh *sheet, i int) {
 	mk := addOnce(&w.makes, sh.makes[it.make])
 	pl := addOnce(&w.places, sh.places[it.place])
 	w.keys = append(w.keys, sh.key(i)...)
+	w.tags = append(w.tags, sh.tags[i])
 	w.descriptions = append(w.descriptions, sh.description(i)...)
 	w.rest = append(w.rest, sh.extra(i)...)
 	w.items = append(w.items, item{uint32(len(w.keys)), uint32(len(w.descriptions)), uint32(len(w.rest)), uint8(mk), uint8(pl)})
@@ -225,7 +247,7 @@ func addOnce[T any](list *[]*T, p *T) int {
 // sheet gives what has been written, and makes w ready for the next one.
 func (w *sheetWriter) sheet() *sheet {
 	sh := &sheet{
-		keys: string(w.keys), descriptions: string(w.descriptions), rest: string(w.rest),
+		keys: string(w.keys), tags: string(w.tags), descriptions: string(w.descriptions), rest: string(w.rest),
 		items: slices.Clone(w.items), makes: slices.Clone(w.makes), places: slices.Clone(w.places), ascii: true,
 	}
 	for _, c := range w.descriptions {
@@ -233,7 +255,7 @@ func (w *sheetWriter) sheet() *sheet {
 			sh.ascii = false
 		}
 	}
-	*w = sheetWriter{w.keys[:0], w.descriptions[:0], w.rest[:0], w.items[:0], w.makes[:0], w.places[:0]}
+	*w = sheetWriter{w.keys[:0], w.descriptions[:0], w.rest[:0], w.tags[:0], w.items[:0], w.makes[:0], w.places[:0]}
 	return sh
 }
 

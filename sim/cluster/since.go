@@ -1,5 +1,7 @@
 package cluster
 
+import "iter"
+
 // NoChange (section N of the rules): an answer's StateInfo comes back as marks, one per node that answered, and each
 // node's history says whether a record that matched the query then, or matches it now, has changed since.
 
@@ -82,38 +84,68 @@ func (f *deviceFilter) changedSince(node int, id uint64) (changed, known bool) {
 	if f.q.Newest && id < n.collated {
 		return true, true
 	}
-	seen := make(map[string]*deviceChange, len(log)) // the first change of each device: it holds the record as it was then
-	own := make(map[string]bool, len(log))
-	for i := range log {
-		c := &log[i].what
+	// Nearly always nothing in the history matches, then or now. To see that is quick; else the devices are looked at one
+	// by one.
+	for c := range log {
+		if f.then(c) || f.now(c, node) {
+			return f.changedInAny(log, node), true
+		}
+	}
+	return false, true
+}
+
+// changedInAny says whether a device of the log has changed its match, or matches and has changed.
+func (f *deviceFilter) changedInAny(log iter.Seq[*deviceChange], node int) bool {
+	type seen struct {
+		first *deviceChange // it holds the record as it was then
+		own   bool
+	}
+	devices := map[string]seen{}
+	for c := range log {
 		if !c.own && !f.q.Newest {
 			continue
 		}
 		key := c.device.key()
-		if seen[key] == nil {
-			seen[key] = c
+		d := devices[key]
+		if d.first == nil {
+			d.first = c
 		}
-		if c.own {
-			own[key] = true
+		d.own = d.own || c.own
+		devices[key] = d
+	}
+	for _, d := range devices {
+		if then, now := f.then(d.first), f.now(d.first, node); then != now || now && d.own {
+			return true
 		}
 	}
-	for key, c := range seen {
-		then := c.was.cond != nil && (!f.q.Newest || c.newest) && f.device(c.device) && f.record(c.device, &c.was)
-		now := false
-		if slot, ok := s.find(key); ok {
-			b, i := s.at(slot)
-			chain := b.chain(i)
-			r := on(chain, node)
-			if f.q.Newest {
-				if newest := s.newest(chain); newest < 0 || r != &chain[newest] {
-					r = nil
-				}
-			}
-			now = r != nil && f.device(b.device(i)) && f.recordAt(b, i, r)
+	return false
+}
+
+// then says whether the record before a change matched.
+func (f *deviceFilter) then(c *deviceChange) bool {
+	return c.was.cond != nil && (!f.q.Newest || c.newest) && f.device(c.device) && f.record(c.device, &c.was)
+}
+
+// now says whether the node's present record of a changed device matches.
+func (f *deviceFilter) now(c *deviceChange, node int) bool {
+	s := f.s
+	n, i := c.slot/blockSize, c.slot%blockSize
+	if n >= len(s.blocks) || i >= s.blocks[n].len() || s.blocks[n].device(i) != c.device {
+		slot, ok := s.find(c.device.key()) // others have come or gone, or it is configured anew
+		if !ok {
+			return false
 		}
-		if then != now || now && own[key] {
-			return true, true
-		}
+		n, i = slot/blockSize, slot%blockSize
 	}
-	return false, true
+	b := s.blocks[n]
+	if !f.device(b.device(i)) {
+		return false
+	}
+	chain := b.chain(i)
+	if f.q.Newest {
+		k := s.newest(chain)
+		return k >= 0 && int(chain[k].node) == node && f.recordAt(b, i, &chain[k])
+	}
+	r := on(chain, node)
+	return r != nil && f.recordAt(b, i, r)
 }

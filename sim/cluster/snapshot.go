@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"cmp"
+	"encoding/binary"
 	"iter"
 	"sort"
 	"strings"
@@ -38,13 +40,46 @@ type nodeView struct {
 // roster is where the blocks begin. It is shared by snapshots until a device is added, removed or configured anew.
 type roster struct {
 	firsts []string // the first key of each block
+	heads  []head   // of firsts
 	starts []int    // how many devices come before each block
 	len    int      // devices
 }
 
+// head is the first bytes of a key, so that most keys are compared without looking at them.
+type head struct{ hi, lo uint64 }
+
+func headOf[T string | []byte](key T) head {
+	var b [16]byte
+	copy(b[:], key)
+	return head{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// compare compares keys by their first bytes.
+func (h head) compare(o head) int {
+	if h.hi != o.hi {
+		return cmp.Compare(h.hi, o.hi)
+	}
+	return cmp.Compare(h.lo, o.lo)
+}
+
 func (r *roster) add(first string, n int) {
-	r.firsts, r.starts = append(r.firsts, first), append(r.starts, r.len)
+	r.firsts, r.heads, r.starts = append(r.firsts, first), append(r.heads, headOf(first)), append(r.starts, r.len)
 	r.len += n
+}
+
+// block gives the number of the block to which a folded name belongs, -1 when there are no blocks.
+func (r *roster) block(key string) int {
+	h := headOf(key)
+	lo, hi := 0, len(r.heads)
+	for lo < hi { // the first that begins after key
+		mid := (lo + hi) / 2
+		if order := r.heads[mid].compare(h); order < 0 || order == 0 && r.firsts[mid] <= key {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return max(lo-1, min(0, len(r.firsts)-1))
 }
 
 // A device is known within a snapshot by its slot: the number of its block, and its place in that. Slots are in name order;
@@ -54,22 +89,9 @@ func slotOf(block, i int) int { return block*blockSize + i }
 // at gives the block of a slot, and the place in it.
 func (s *Snapshot) at(slot int) (*block, int) { return s.blocks[slot/blockSize], slot % blockSize }
 
-// block gives the number of the block to which a folded name belongs, -1 when there are no blocks.
-func (s *Snapshot) block(key string) int {
-	lo, hi := 0, len(s.roster.firsts)
-	for lo < hi { // the first that begins after key
-		if mid := (lo + hi) / 2; s.roster.firsts[mid] <= key {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return max(lo-1, min(0, len(s.roster.firsts)-1))
-}
-
-// find gives the slot of a folded name, or the one at or after which it would be.
+// find gives the slot of a folded name.
 func (s *Snapshot) find(key string) (int, bool) {
-	n := s.block(key)
+	n := s.roster.block(key)
 	if n < 0 {
 		return 0, false
 	}
@@ -79,13 +101,13 @@ func (s *Snapshot) find(key string) (int, bool) {
 
 // prefixRange gives the slots whose folded names begin with prefix.
 func (s *Snapshot) prefixRange(prefix string) span {
-	n := s.block(prefix)
+	n := s.roster.block(prefix)
 	if n < 0 {
 		return span{}
 	}
 	after := func(key string) bool { return key > prefix && !strings.HasPrefix(key, prefix) }
 	last := n + sort.Search(len(s.roster.firsts)-1-n, func(k int) bool { return after(s.roster.firsts[n+1+k]) })
-	lo, _ := s.blocks[n].find(prefix)
+	lo := s.blocks[n].from(prefix)
 	b := s.blocks[last]
 	hi := sort.Search(b.len(), func(i int) bool { return after(b.key(i)) })
 	return span{slotOf(n, lo), slotOf(last, hi)}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"sort"
@@ -14,9 +15,12 @@ import (
 type tx struct {
 	s     *Snapshot
 	now   int64
-	owned map[*block]bool // blocks that are no longer shared
+	owner *owner // of the blocks that this Apply has made: no snapshot shares them yet
 	kit   *kit
 }
+
+// owner stands for one Apply.
+type owner struct{ _ byte }
 
 func begin(base *Snapshot, now int64, k *kit) *tx {
 	next := *base
@@ -24,7 +28,7 @@ func begin(base *Snapshot, now int64, k *kit) *tx {
 	next.Now = max(base.Now, now)
 	next.nodes = slices.Clone(base.nodes)
 	next.blocks = slices.Clone(base.blocks)
-	return &tx{s: &next, now: next.Now, owned: map[*block]bool{}, kit: k}
+	return &tx{s: &next, now: next.Now, owner: new(owner), kit: k}
 }
 
 func (t *tx) end() *Snapshot {
@@ -35,15 +39,19 @@ func (t *tx) end() *Snapshot {
 	return s
 }
 
-// subsystem is the counter and the history of one RIS subsystem on one node. Snapshots share the log's array: it is
-// only ever appended to.
+// subsystem is the counter and the history of one RIS subsystem on one node. Snapshots share the arrays of the history:
+// they are only ever appended to.
 type subsystem[C any] struct {
 	stateID uint64
-	lost    uint64 // changes up to this StateId are no longer in the log
-	log     []logged[C]
-	back    bool  // it was set back: the next StateId lies after all that the node has used
-	undone  []gap // StateIds that were given in what has been undone, in order
+	lost    uint64        // changes up to this StateId are no longer in the history
+	full    [][]logged[C] // the history, in chapters of equal length
+	last    []logged[C]   // its last chapter, unfinished
+	back    bool          // it was set back: the next StateId lies after all that the node has used
+	undone  []gap         // StateIds that were given in what has been undone, in order
 }
+
+// chapter is how many changes are forgotten at a time.
+const chapter = 256
 
 type logged[C any] struct {
 	id   uint64
@@ -56,12 +64,15 @@ type gap struct{ after, upTo uint64 }
 // raise counts a change and remembers it; used is the node's.
 func (u *subsystem[C]) raise(what C, used uint64, history int) uint64 {
 	u.step(used)
-	if len(u.log) >= 2*history {
-		u.lost = u.log[len(u.log)-history].id
-		u.log = slices.Clone(u.log[len(u.log)-history+1:])
-		u.undone = slices.DeleteFunc(slices.Clone(u.undone), func(g gap) bool { return g.upTo < u.lost })
+	if len(u.last) == chapter {
+		u.full, u.last = append(u.full, u.last), nil
+		for len(u.full) > 1 && (len(u.full)-1)*chapter >= history {
+			u.lost = u.full[0][chapter-1].id
+			u.full = u.full[1:]
+			u.undone = slices.DeleteFunc(slices.Clone(u.undone), func(g gap) bool { return g.upTo < u.lost })
+		}
 	}
-	u.log = append(u.log, logged[C]{u.stateID, what})
+	u.last = append(u.last, logged[C]{u.stateID, what})
 	return u.stateID
 }
 
@@ -75,17 +86,17 @@ func (u *subsystem[C]) step(used uint64) {
 	u.stateID++
 }
 
-func (u *subsystem[C]) forget() { u.lost, u.log = u.stateID, nil }
+func (u *subsystem[C]) forget() { u.lost, u.full, u.last = u.stateID, nil, nil }
 
-// setBack says that what followed is undone. What is appended to the log from now on is of another line of snapshots, and
+// setBack says that what followed is undone. What is appended to the history from now on is of another line of snapshots, and
 // must not be written over what readers of the first one see.
 func (u *subsystem[C]) setBack() {
 	u.back = true
-	u.log = slices.Clip(u.log)
+	u.full, u.last = slices.Clip(u.full), slices.Clip(u.last)
 }
 
 // since gives the changes after a StateId; false when they are no longer all known, or it lies in the future.
-func (u *subsystem[C]) since(id uint64) ([]logged[C], bool) {
+func (u *subsystem[C]) since(id uint64) (iter.Seq[*C], bool) {
 	if id < u.lost || id > u.stateID {
 		return nil, false
 	}
@@ -94,13 +105,26 @@ func (u *subsystem[C]) since(id uint64) ([]logged[C], bool) {
 			return nil, false
 		}
 	}
-	i := sort.Search(len(u.log), func(i int) bool { return u.log[i].id > id })
-	return u.log[i:], true
+	return func(yield func(*C) bool) {
+		n := sort.Search(len(u.full), func(n int) bool { return u.full[n][chapter-1].id > id })
+		for ; n <= len(u.full); n++ {
+			part := u.last
+			if n < len(u.full) {
+				part = u.full[n]
+			}
+			for i := sort.Search(len(part), func(i int) bool { return part[i].id > id }); i < len(part); i++ {
+				if !yield(&part[i].what) {
+					return
+				}
+			}
+		}
+	}, true
 }
 
 // deviceChange is one change to what a node knows of a device.
 type deviceChange struct {
 	device device // as configured before
+	slot   int    // of the device then, and if it is still there, now
 	was    kept   // the node's record before, none when there was none
 	newest bool   // it was the newest of the device's records then (rule R2)
 	own    bool   // the record itself changed; otherwise only whether it is the newest
@@ -115,7 +139,7 @@ type appChange struct {
 // writable gives the block of a slot, no longer shared with any snapshot.
 func (t *tx) writable(slot int) (*block, int) {
 	b, i := t.s.at(slot)
-	if !t.owned[b] {
+	if b.owner != t.owner {
 		b = b.clone()
 		t.own(slot/blockSize, b)
 	}
@@ -124,7 +148,7 @@ func (t *tx) writable(slot int) (*block, int) {
 
 func (t *tx) own(n int, b *block) {
 	t.s.blocks[n] = b
-	t.owned[b] = true
+	b.owner = t.owner
 }
 
 // set makes r the node's record of the device in slot; nil removes the record. The store's own fields of r are set
@@ -144,7 +168,7 @@ func (t *tx) change(slot, node int, r *Record, is device) {
 		newest = b.kept(&old[k])
 	}
 	then := newest.holder()
-	id := n.devices.raise(deviceChange{d, was, then == node, true}, n.used, s.history)
+	id := n.devices.raise(deviceChange{d, slot, was, then == node, true}, n.used, s.history)
 
 	var record kept
 	if r != nil {
@@ -177,11 +201,11 @@ func (t *tx) change(slot, node int, r *Record, is device) {
 	}
 	if then >= 0 && then != node {
 		n := &s.nodes[then]
-		n.devices.raise(deviceChange{d, newest, true, false}, n.used, s.history)
+		n.devices.raise(deviceChange{d, slot, newest, true, false}, n.used, s.history)
 	}
 	if now >= 0 && now != node {
 		n := &s.nodes[now]
-		n.devices.raise(deviceChange{d, next, false, false}, n.used, s.history)
+		n.devices.raise(deviceChange{d, slot, next, false, false}, n.used, s.history)
 	}
 }
 
@@ -202,7 +226,7 @@ func (t *tx) add(fresh []*Device) {
 	}
 	edited := map[int][]entry{}
 	for len(fresh) > 0 {
-		n, k := s.block(fresh[0].key), len(fresh)
+		n, k := s.roster.block(fresh[0].key), len(fresh)
 		if n+1 < len(s.roster.firsts) {
 			k = sort.Search(k, func(i int) bool { return fresh[i].key >= s.roster.firsts[n+1] })
 		}
@@ -243,7 +267,7 @@ func (t *tx) regroup(edited map[int][]entry) {
 	put := func(n int) bool {
 		entries, ok := edited[n]
 		for _, b := range newBlocks(entries) {
-			t.owned[b] = true
+			b.owner = t.owner
 			blocks = append(blocks, b)
 			r.add(b.key(0), b.len())
 		}
