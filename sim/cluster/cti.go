@@ -4,7 +4,7 @@ import "slices"
 
 // SelectCti answers a CTI query: section C of the rules, and for nodes, limits and NoChange the same rules as Select.
 func (s *Snapshot) SelectCti(q CtiQuery) CtiResult {
-	asked, unknown := s.asked(q.Node)
+	asked, unknown := s.asked(nil, q.Node)
 	if unknown {
 		return CtiResult{Nodes: []NodeCti{{NodeAnswer: NodeAnswer{Mark: Mark{Node: NodeName(q.Node)}, Code: InvalidNodeName}}}}
 	}
@@ -62,13 +62,12 @@ type ctiFilter struct {
 
 func newCtiFilter(q *CtiQuery) *ctiFilter {
 	f := &ctiFilter{q: q}
-	f.apps = newMatcher(q.Apps, false, matcher{
-		fold: q.By == ByAppID || q.By == ByUserID,
-		v4:   q.By == ByAppIPv4,
-		v6:   q.By == ByAppIPv6,
-	})
-	f.devs = newMatcher(q.DevNames, false, matcher{fold: true})
-	f.numbers = newMatcher(q.Numbers, false, matcher{number: true})
+	f.apps.fold, f.apps.v4, f.apps.v6 = q.By == ByAppID || q.By == ByUserID, q.By == ByAppIPv4, q.By == ByAppIPv6
+	f.apps.init(q.Apps, false)
+	f.devs.fold = true
+	f.devs.init(q.DevNames, false)
+	f.numbers.number = true
+	f.numbers.init(q.Numbers, false)
 	return f
 }
 
@@ -160,26 +159,22 @@ func sameItem(a, b CtiItem) bool {
 	return a.Line == nil || a.Line.Number == b.Line.Number && a.Line.StateID == b.Line.StateID
 }
 
+// caseOnly is deviceFilter.caseOnly for CTI items: of the applications, or else of the devices.
 func (f *ctiFilter) caseOnly(res *CtiResult) string {
-	items := func(text func(CtiItem) string) func(yield func(string) bool) {
-		return func(yield func(string) bool) {
-			for _, n := range res.Nodes {
-				for _, it := range n.Items {
-					if !yield(text(it)) {
-						return
-					}
-				}
+	device := ""
+	for _, n := range res.Nodes {
+		for _, it := range n.Items {
+			text := it.App.User
+			if f.q.By != ByUserID {
+				text = it.App.ID()
+			}
+			if hit := f.apps.caseOnly(text); hit != "" {
+				return hit
+			}
+			if device == "" && it.Device != nil {
+				device = f.devs.caseOnly(string(it.Device.Name))
 			}
 		}
 	}
-	hit := f.apps.caseOnly(false, items(func(it CtiItem) string {
-		if f.q.By == ByUserID {
-			return it.App.User
-		}
-		return it.App.ID()
-	}))
-	if hit == "" && f.q.Class != Provider {
-		hit = f.devs.caseOnly(false, items(func(it CtiItem) string { return string(it.Device.Name) }))
-	}
-	return hit
+	return device
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -69,6 +70,30 @@ func fold(text string) string {
 	return text
 }
 
+// sameFold says whether two texts differ at most in case, without allocating for texts of ASCII.
+func sameFold(a, b string) bool {
+	if a == b {
+		return true
+	}
+	for i := 0; i < len(a) && i < len(b); i++ {
+		x, y := a[i], b[i]
+		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
+			return fold(a) == fold(b)
+		}
+		if upper(x) != upper(y) {
+			return false
+		}
+	}
+	return len(a) == len(b) || fold(a) == fold(b)
+}
+
+func upper(c byte) byte {
+	if 'a' <= c && c <= 'z' {
+		c -= 'a' - 'A'
+	}
+	return c
+}
+
 // number gives a directory number, or an item for one, without the backslash that Unified CM prints before a plus
 // (rule W7).
 func number(dn string) string { return strings.ReplaceAll(dn, `\+`, "+") }
@@ -80,19 +105,30 @@ type matcher struct {
 	number bool // directory numbers
 	v4, v6 bool // addresses
 
-	items  []string // as sent
-	folded bool     // every item is its own folded form
-	globs  []glob   // one per item, folded or normalised
-	exact  map[string]struct{}
-	addrs  map[netip.Addr]struct{}
-	wild   []glob // the globs with a wildcard
+	items   []string // as sent
+	literal bool
+	folded  bool                // every item is its own folded form
+	globs   []glob              // one per item, folded or normalised
+	wild    []glob              // those of them with a wildcard
+	exact   map[string]struct{} // the others, once many of them have been compared with; see text
+	raw     map[string]struct{} // the items as sent, once caseOnly has needed them
+	addrs   []netip.Addr        // the others that are addresses, when addresses are compared, in order
+
+	oneGlob [1]glob // room for a single item
+	oneText [1]string
 }
 
-func newMatcher(items []string, literal bool, m matcher) matcher {
-	m.items, m.folded = items, true
+// init makes the matcher ready for items; what is compared has been set.
+func (m *matcher) init(items []string, literal bool) {
+	m.items, m.literal, m.folded = items, literal, true
 	if len(items) == 0 {
 		m.all = true
-		return m
+		return
+	}
+	texts := m.oneText[:0]
+	m.globs = m.oneGlob[:0]
+	if len(items) > 1 {
+		m.globs, texts = make([]glob, 0, len(items)), make([]string, 0, len(items))
 	}
 	for _, item := range items {
 		text := item
@@ -105,35 +141,49 @@ func newMatcher(items []string, literal bool, m matcher) matcher {
 		case m.v4, m.v6:
 			text = strings.ToLower(text)
 		}
-		g := newGlob(text, literal)
+		var g glob
+		if literal || strings.IndexByte(text, '*') < 0 {
+			texts = append(texts, text)
+			g = glob(texts[len(texts)-1 : len(texts) : len(texts)])
+		} else {
+			g = newGlob(text, literal)
+		}
 		if text == "" || g.all() {
 			m.all = true
-			return m
+			return
 		}
 		m.globs = append(m.globs, g)
-		if !g.exact() {
+		switch {
+		case !g.exact():
 			m.wild = append(m.wild, g)
-			continue
-		}
-		if m.v4 || m.v6 {
+		case m.v4 || m.v6:
 			if a, err := netip.ParseAddr(text); err == nil {
-				if m.addrs == nil {
-					m.addrs = map[netip.Addr]struct{}{}
-				}
-				m.addrs[a.Unmap()] = struct{}{}
+				m.addrs = append(m.addrs, a.Unmap())
 			}
-			continue
 		}
-		if m.exact == nil {
-			m.exact = make(map[string]struct{}, len(items))
-		}
-		m.exact[text] = struct{}{}
 	}
-	return m
+	slices.SortFunc(m.addrs, netip.Addr.Compare)
 }
 
 // text compares a text that has been folded or normalised as the matcher's items were.
 func (m *matcher) text(s string) bool {
+	const few = 8
+	if len(m.globs) <= few {
+		for _, g := range m.globs {
+			if g.match(s) {
+				return true
+			}
+		}
+		return false
+	}
+	if m.exact == nil {
+		m.exact = make(map[string]struct{}, len(m.globs))
+		for _, g := range m.globs {
+			if g.exact() {
+				m.exact[g[0]] = struct{}{}
+			}
+		}
+	}
 	if _, ok := m.exact[s]; ok {
 		return true
 	}
@@ -150,46 +200,50 @@ func (m *matcher) addr(a netip.Addr) bool {
 	if !a.IsValid() {
 		return false
 	}
-	if _, ok := m.addrs[a]; ok {
+	if _, ok := slices.BinarySearchFunc(m.addrs, a, netip.Addr.Compare); ok {
 		return true
 	}
 	if len(m.wild) == 0 {
 		return false
 	}
-	return m.text(string(AppendAddr(nil, a)))
+	text := string(AppendAddr(nil, a))
+	for _, g := range m.wild {
+		if g.match(text) {
+			return true
+		}
+	}
+	return false
 }
 
-// caseOnly finds an item that matches one of the texts only because case is ignored (rule W6).
-func (m *matcher) caseOnly(literal bool, texts func(yield func(string) bool)) string {
+// caseOnly gives an item that matches a text only because case is ignored, empty when there is none (rule W6).
+func (m *matcher) caseOnly(text string) string {
 	if m.all || !m.fold {
 		return ""
 	}
-	raw := map[string]struct{}{}
-	if !m.folded {
+	key := fold(text)
+	if m.folded && key == text {
+		return ""
+	}
+	if m.raw == nil {
+		m.raw = make(map[string]struct{}, len(m.items))
 		for _, item := range m.items {
-			raw[item] = struct{}{}
+			m.raw[item] = struct{}{}
 		}
 	}
-	for text := range texts {
-		key := fold(text)
-		if _, ok := raw[text]; ok || m.folded && key == text {
+	if _, ok := m.raw[text]; ok {
+		return ""
+	}
+	hit := ""
+	for i, g := range m.globs {
+		if !g.match(key) {
 			continue
 		}
-		hit, sameCase := "", false
-		for i, g := range m.globs {
-			if !g.match(key) {
-				continue
-			}
-			hit = m.items[i]
-			if sameCase = newGlob(m.items[i], literal).match(text); sameCase {
-				break
-			}
+		if newGlob(m.items[i], m.literal).match(text) {
+			return ""
 		}
-		if hit != "" && !sameCase {
-			return hit
-		}
+		hit = m.items[i]
 	}
-	return ""
+	return hit
 }
 
 // AppendAddr appends an address as RIS prints it: IPv4 with dots; IPv6 as eight full groups, zero-padded, lower

@@ -1,8 +1,9 @@
 package cluster
 
 import (
-	"iter"
 	"math"
+	"slices"
+	"sync"
 )
 
 // Select answers a device query: rules Q3-Q5 and Q8-Q10, all of section W, and R1-R3 and R5. It plans first: exact
@@ -10,42 +11,57 @@ import (
 // devices. With marks (q.Since) that are all current it answers only that (rule N4), in time proportional to what has
 // changed since (rule N8).
 func (s *Snapshot) Select(q DeviceQuery) DeviceResult {
-	asked, unknown := s.asked(q.Node)
-	if unknown {
-		return DeviceResult{Nodes: []NodeDevices{{NodeAnswer: NodeAnswer{Mark: Mark{Node: NodeName(q.Node)}, Code: InvalidNodeName}}}}
+	var res DeviceResult
+	s.SelectInto(&res, q)
+	return res
+}
+
+// SelectInto is Select for those who ask often: the answer is written over an earlier one, whose memory it uses. The
+// earlier one must no longer be read.
+func (s *Snapshot) SelectInto(res *DeviceResult, q DeviceQuery) {
+	nodes := res.Nodes
+	*res = DeviceResult{}
+	var room [16]int
+	asked, unknown := s.asked(room[:0], q.Node)
+	for len(nodes) < len(asked) {
+		nodes = append(slices.Grow(nodes, len(asked)-len(nodes)), NodeDevices{})
 	}
-	f := newDeviceFilter(s, &q)
-	res := DeviceResult{}
+	res.Nodes = nodes[:len(asked)]
+	if unknown {
+		res.Nodes[0] = NodeDevices{NodeAnswer: NodeAnswer{Mark: Mark{Node: NodeName(q.Node)}, Code: InvalidNodeName}}
+		return
+	}
+	f := filters.Get().(*deviceFilter)
+	defer f.release()
+	f.init(s, q)
+	for i, node := range asked {
+		n := &s.nodes[node]
+		res.Nodes[i] = NodeDevices{NodeAnswer: n.answer(n.Started, n.devices.stateID), Devices: res.Nodes[i].Devices[:0]}
+	}
 	var same []bool
 	if len(q.Since) > 0 {
-		res.Since, same = s.since(q.Since, asked, func(node int, id uint64) (changed, known bool) {
-			return f.changedSince(node, id)
-		})
-	}
-	res.Nodes = make([]NodeDevices, len(asked))
-	for i, node := range asked {
-		res.Nodes[i].NodeAnswer = s.nodes[node].answer(s.nodes[node].Started, s.nodes[node].devices.stateID)
+		res.Since, same = s.since(q.Since, asked, f.changedSince)
 	}
 	if res.Since == Unchanged {
 		for i := range res.Nodes {
 			keep(&res.Nodes[i].NodeAnswer, q.Since)
 		}
-		return res
+		return
 	}
-	return f.run(res, asked, same)
+	f.run(res, asked, same)
 }
 
-// asked gives the nodes that a query asks, in order; unknown means that it names one that does not exist (rule Q8).
-func (s *Snapshot) asked(node string) (nodes []int, unknown bool) {
+// asked gives the nodes that a query asks, in order, in the memory of to where there is room; unknown means that it names
+// one that does not exist (rule Q8).
+func (s *Snapshot) asked(to []int, node string) (nodes []int, unknown bool) {
 	if node != "" {
 		i, ok := s.node(node)
-		return []int{i}, !ok
+		return append(to, i), !ok
 	}
-	nodes = make([]int, len(s.nodes))
-	for i := range nodes {
-		nodes[i] = i
+	for i := range s.nodes {
+		to = append(to, i)
 	}
-	return nodes, false
+	return to, false
 }
 
 // answer is a node's part of an answer before anything is found on it (rules R3 and R5).
@@ -63,7 +79,7 @@ func (n *nodeView) answer(started int64, stateID uint64) NodeAnswer {
 // deviceFilter is a query made ready.
 type deviceFilter struct {
 	s     *Snapshot
-	q     *DeviceQuery
+	q     DeviceQuery
 	m     matcher
 	model uint32
 
@@ -71,26 +87,37 @@ type deviceFilter struct {
 	loose  *finder // of names or descriptions: all that cannot be found by their order; nil when there is no such item
 	makes  bool    // there are filters on what a make has
 	passed [blockSize]bool
+	spans  []span // the plan
 }
 
-func newDeviceFilter(s *Snapshot, q *DeviceQuery) *deviceFilter {
-	f := &deviceFilter{s: s, q: q, model: q.Model}
+// filters are filters that are not in use.
+var filters = sync.Pool{New: func() any { return new(deviceFilter) }}
+
+// init makes the filter ready.
+func (f *deviceFilter) init(s *Snapshot, q DeviceQuery) {
+	f.s, f.q, f.model = s, q, q.Model
 	if f.model == AnyModel {
 		f.model = 0
 	}
 	f.makes = q.Class != AnyClass || f.model != 0 || q.Protocol != AnyProtocol
-	f.m = newMatcher(q.Items, q.Literal, matcher{
-		fold:   q.By == ByName || q.By == ByDescription,
-		number: q.By == ByDirNumber,
-		v4:     q.By == ByIPv4,
-		v6:     q.By == ByIPv6,
-	})
-	return f
+	f.m.fold, f.m.number, f.m.v4, f.m.v6 = q.By == ByName || q.By == ByDescription, q.By == ByDirNumber, q.By == ByIPv4, q.By == ByIPv6
+	f.m.init(q.Items, q.Literal)
+}
+
+// release gives the filter back, with some of its memory but nothing that it knew.
+func (f *deviceFilter) release() {
+	const most = 1 << 12
+	spans := f.spans[:0]
+	if cap(spans) > most {
+		spans = nil
+	}
+	*f = deviceFilter{spans: spans}
+	filters.Put(f)
 }
 
 // make says whether devices of a make pass the filters on what they have in common.
 func (f *deviceFilter) make(m *Device) bool {
-	q := f.q
+	q := &f.q
 	return (q.Class == AnyClass || m.Class == q.Class) && (f.model == 0 || m.Model == f.model) && (q.Protocol == AnyProtocol || m.Protocol == q.Protocol)
 }
 
@@ -111,7 +138,7 @@ func (f *deviceFilter) device(d device) bool {
 
 // record says whether a record of a device passes the filters on its state.
 func (f *deviceFilter) record(d device, k *kept) bool {
-	q := f.q
+	q := &f.q
 	if q.Status != AnyStatus && k.status != q.Status || q.Download != AnyDownload && k.cond.download != q.Download {
 		return false
 	}
@@ -149,53 +176,56 @@ func (f *deviceFilter) recordAt(b *block, i int, r *rec) bool {
 // plan gives the slots that can match, in name order.
 func (f *deviceFilter) plan() []span {
 	s := f.s
-	everything := []span{{0, slotOf(len(s.blocks), 0)}}
 	if f.q.Nothing || len(s.blocks) == 0 {
 		return nil
 	}
-	if f.m.all {
-		return everything
+	if f.m.all || !f.narrow() {
+		return append(f.spans[:0], span{0, slotOf(len(s.blocks), 0)})
 	}
-	var spans []span
-	var loose []glob
+	return tidy(f.spans)
+}
+
+// narrow finds what can match by the order of the names and by index; false when all must be looked at.
+func (f *deviceFilter) narrow() bool {
+	s := f.s
 	switch f.q.By {
 	case ByName:
+		var loose []glob
 		for _, g := range f.m.globs {
 			if prefix, ok := g.prefix(); ok {
-				spans = append(spans, s.prefixRange(prefix))
+				f.spans = append(f.spans, s.prefixRange(prefix))
 			} else if g.exact() {
-				spans = s.named(spans, g[0])
+				f.spans = s.named(f.spans, g[0])
 			} else {
 				loose = append(loose, g)
 			}
 		}
-		if spans = tidy(spans); loose != nil {
-			f.sure, f.loose = spans, newFinder(loose)
-			return everything
+		if loose != nil {
+			f.sure, f.loose = slices.Clone(tidy(f.spans)), newFinder(loose)
 		}
-		return spans
+		return loose == nil
 	case ByDirNumber:
 		for _, g := range f.m.globs {
-			_, ok := g.prefix()
-			if !ok && !g.exact() {
-				return everything
+			_, prefix := g.prefix()
+			if !prefix && !g.exact() {
+				return false
 			}
-			if spans = s.byNumber(spans, g[0], ok); len(spans) > s.roster.len {
-				return everything // many short prefixes: looking at each device once is less work, and bounded (rule H8)
+			if f.spans = s.byNumber(f.spans, g[0], prefix); len(f.spans) > s.roster.len {
+				return false // many short prefixes: looking at each device once is less work, and bounded (rule H8)
 			}
 		}
 	case ByIPv4, ByIPv6:
 		if len(f.m.wild) > 0 {
-			return everything
+			return false
 		}
-		for a := range f.m.addrs {
-			spans = s.byAddr(spans, a)
+		for _, a := range f.m.addrs {
+			f.spans = s.byAddr(f.spans, a)
 		}
 	case ByDescription:
 		f.loose = newFinder(f.m.globs)
-		return everything
+		return false
 	}
-	return tidy(spans)
+	return true
 }
 
 // configured gives the devices of a block, from one up to another, that pass the filters on their configuration. It does
@@ -256,11 +286,12 @@ func (f *deviceFilter) sieve(b *block, found *bitset) {
 }
 
 // run goes through the plan and fills the nodes that answer.
-func (f *deviceFilter) run(res DeviceResult, asked []int, same []bool) DeviceResult {
-	s, q := f.s, f.q
-	at := make([]int, len(s.nodes)) // place of a node in res.Nodes, -1 when it is not to be filled
-	for i := range at {
-		at[i] = -1
+func (f *deviceFilter) run(res *DeviceResult, asked []int, same []bool) {
+	s, q := f.s, &f.q
+	var room [16]int
+	at := room[:0] // place of a node in res.Nodes, -1 when it is not to be filled
+	for range s.nodes {
+		at = append(at, -1)
 	}
 	answering := false
 	for i, node := range asked {
@@ -274,7 +305,7 @@ func (f *deviceFilter) run(res DeviceResult, asked []int, same []bool) DeviceRes
 		}
 	}
 	if !answering {
-		return res
+		return
 	}
 	limit := q.Limit
 	if limit <= 0 {
@@ -333,13 +364,9 @@ func (f *deviceFilter) run(res DeviceResult, asked []int, same []bool) DeviceRes
 		if n.Found > 0 {
 			n.Code = Ok
 		}
-		if n.Returned == 0 {
-			n.Devices = nil
-		}
 		res.Found += n.Found
 	}
-	res.CaseOnly = f.m.caseOnly(q.Literal, res.texts(q.By))
-	return res
+	res.CaseOnly = f.caseOnly(res)
 }
 
 // each goes through the devices of the plan that pass the filters on their configuration, until yield says that it is full.
@@ -357,20 +384,22 @@ func (f *deviceFilter) each(yield func(b *block, i int) (full bool)) {
 	}
 }
 
-// texts gives the names or descriptions of what is returned.
-func (r *DeviceResult) texts(by SelectBy) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, n := range r.Nodes {
-			for _, d := range n.Devices {
-				text := string(d.Name())
-				if by == ByDescription {
-					at := d.block.device(int(d.device))
-					text = at.sheet.description(at.item)
-				}
-				if !yield(text) {
-					return
-				}
+// caseOnly finds an item that matched something of the answer only because case is ignored (rule W6).
+func (f *deviceFilter) caseOnly(res *DeviceResult) string {
+	if f.m.all || !f.m.fold {
+		return ""
+	}
+	for i := range res.Nodes {
+		for _, r := range res.Nodes[i].Devices {
+			d := r.block.device(int(r.device))
+			text := string(d.sheet.name(d.item))
+			if f.q.By == ByDescription {
+				text = d.sheet.description(d.item)
+			}
+			if hit := f.m.caseOnly(text); hit != "" {
+				return hit
 			}
 		}
 	}
+	return ""
 }

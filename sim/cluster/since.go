@@ -45,10 +45,9 @@ func (s *Snapshot) since(marks []Mark, asked []int, changedSince func(node int, 
 }
 
 func findMark(marks []Mark, node NodeName) (found Mark, times int) {
-	key := fold(string(node))
-	for _, m := range marks {
-		if m.Node == node || fold(string(m.Node)) == key {
-			found = m
+	for i := range marks {
+		if m := &marks[i]; sameFold(string(m.Node), string(node)) {
+			found = *m
 			times++
 		}
 	}

@@ -275,10 +275,9 @@ func (s *Snapshot) Applications() []*Application {
 
 // node finds a node by name, ignoring case, or by address (rule Q8).
 func (s *Snapshot) node(text string) (int, bool) {
-	key := fold(text)
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		if fold(string(n.Name)) == key || isAddr(n.Address, text) || isAddr(n.Address6, text) {
+		if sameFold(string(n.Name), text) || isAddr(n.Address, text) || isAddr(n.Address6, text) {
 			return i, true
 		}
 	}

@@ -119,7 +119,7 @@ func newNodes(nodes []NodeInState, now int64, bad *complaints) []nodeView {
 			bad.add("node %d of the configuration has no name", i+1)
 		}
 		for _, other := range nodes[:i] {
-			if fold(string(other.Name)) == fold(string(n.Name)) {
+			if sameFold(string(other.Name), string(n.Name)) {
 				bad.add("%s: there is already a node of this name", where)
 			}
 			if sameAddr(n.Address, other.Address) || sameAddr(n.Address6, other.Address6) {
