@@ -355,7 +355,6 @@ var rules = func() map[reflect.Type]node {
 	counted := when("requests", anyOf(atLeastOne("times", "until"), node{"properties": node{"requests": required("to")}}))
 	onlyAfter := node{"delay": []string{"after"}}
 	return map[reflect.Type]node{
-		reflect.TypeFor[File]():   {"minProperties": 1},
 		reflect.TypeFor[Action](): {"minProperties": 1, "maxProperties": 1},
 		reflect.TypeFor[Check]():  {"minProperties": 1, "maxProperties": 1},
 		reflect.TypeFor[Where]():  {"minProperties": 1},
