@@ -86,9 +86,13 @@ func allowOutside(flags *pflag.FlagSet, o *sim.Options) {
 
 // checked defines a flag whose value is looked at when it is parsed, but complained about together with all others.
 func (f *simFlags) checked(flags *pflag.FlagSet, name, placeholder, usage, expected string, set func(text string) bool) {
+	checked(&f.problems, flags, name, placeholder, usage, expected, set)
+}
+
+func checked(problems *[]error, flags *pflag.FlagSet, name, placeholder, usage, expected string, set func(text string) bool) {
 	flags.Var(&checkedValue{placeholder: placeholder, set: func(text string) {
 		if !set(text) {
-			f.problems = append(f.problems, fmt.Errorf("--%s %q is not %s", name, text, expected))
+			*problems = append(*problems, fmt.Errorf("--%s %q is not %s", name, text, expected))
 		}
 	}}, name, usage)
 }

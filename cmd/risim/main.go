@@ -41,7 +41,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(new(serveFlags).command(stdout, stderr), new(runFlags).command(stdin, stdout, stderr), newCheck(stdout, stderr), newVersion(stdout), newHelpKnobs())
+	root.AddCommand(new(serveFlags).command(stdout, stderr), new(runFlags).command(stdin, stdout, stderr), newCheck(stdout, stderr), newGen(stdout), newVersion(stdout), newHelpKnobs())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "%s --help lists the flags", cmd.CommandPath())
 	})
