@@ -87,9 +87,7 @@ func (s *Simulator) Do(step Step) (Done, error) {
 	}
 	done.Events, done.Seqs, err = hand.stop()
 	done.Version, done.Ahead = s.Snapshot().Version, !r.Done()
-	if s.running != nil {
-		s.running.Changed()
-	}
+	s.running.Changed()
 	return done, err
 }
 

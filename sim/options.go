@@ -111,6 +111,9 @@ type Options struct {
 
 	// Logger is told what an operator may want to know. nil discards; ForTest logs through the test.
 	Logger *slog.Logger
+
+	// files notes what is read of Scenario. nil means that nobody wants to know.
+	files *scenarioFiles
 }
 
 // defaultStart is when manual time starts.
@@ -209,12 +212,17 @@ func (o *Options) sessionSeed() uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// readyStore makes the cluster of Config, Cluster and Devices.
-func (o *Options) readyStore() (*cluster.Store, error) {
+// readyConfig is the cluster of Config, Cluster and Devices.
+func (o *Options) readyConfig() (cluster.Config, error) {
 	if o.Config != nil {
-		return cluster.New(o.Start, *o.Config)
+		return *o.Config, nil
 	}
-	config, err := fixtures.Ready(o.Cluster, fixtures.Spec{Seed: o.Seed, Devices: o.Devices, Start: o.Start})
+	return fixtures.Ready(o.Cluster, fixtures.Spec{Seed: o.Seed, Devices: o.Devices, Start: o.Start})
+}
+
+// readyStore makes that cluster.
+func (o *Options) readyStore() (*cluster.Store, error) {
+	config, err := o.readyConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/risim/risim/fixtures"
 	"github.com/risim/risim/sim/cluster"
@@ -119,11 +121,10 @@ func (o *Options) program() (*scenarios.Program, error) {
 	if err != nil {
 		return nil, o.withCluster(err, data, known)
 	}
-	file, err := scenarios.Parse(o.Scenario, data)
-	if err != nil || file.Service == nil {
-		return prog, err
+	if section := prog.Written().Service; section != nil {
+		err = fitService(prog, section)
 	}
-	return prog, fitService(prog, file.Service)
+	return prog, err
 }
 
 // words is what the words of a scenario are looked up with.
@@ -172,7 +173,7 @@ func (o *Options) withCluster(err error, data []byte, known scenarios.Options) e
 		return err
 	}
 	settled := o.merged(prog).settled(defaultStart)
-	_, wrong := settled.scenarioCluster(prog, prog.Cluster)
+	_, wrong := settled.scenarioCluster(prog)
 	if more := (scenarios.Problems)(nil); errors.As(wrong, &more) {
 		problems = slices.Concat(problems, more)
 		if more[0].File == o.Scenario { // and not in the file of the cluster, which comes last
@@ -229,85 +230,140 @@ func (o Options) merged(prog *scenarios.Program) Options {
 
 // scenarioStore makes the cluster of a scenario, and checks the one against the other.
 func (o *Options) scenarioStore(prog *scenarios.Program) (*cluster.Store, error) {
-	store, err := o.scenarioCluster(prog, prog.Cluster)
+	store, err := o.scenarioCluster(prog)
 	if err != nil {
 		return nil, err
 	}
 	return store, prog.Check(store.Snapshot())
 }
 
-// scenarioCluster makes the cluster that spec says, which stands in the file of prog.
-func (o *Options) scenarioCluster(prog *scenarios.Program, spec *scenarios.ClusterSpec) (*cluster.Store, error) {
-	wrong := func(at scenarios.Pos, format string, args ...any) error {
-		return scenarios.Problems{prog.Problem(at, format, args...)}
+// scenarioCluster makes the cluster of a scenario.
+func (o *Options) scenarioCluster(prog *scenarios.Program) (*cluster.Store, error) {
+	m, err := o.scenarioConfig(prog, prog.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return m.store(prog, o.Start)
+}
+
+// made is a cluster before it starts: what there is, and the changes that nodes begin with.
+type made struct {
+	config cluster.Config
+	states []cluster.SetNodeState
+}
+
+// store starts the cluster. What is wrong with it stands in prog, as far as anybody knows where.
+func (m *made) store(prog *scenarios.Program, start time.Time) (*cluster.Store, error) {
+	store, err := cluster.New(start, m.config)
+	if err == nil && len(m.states) > 0 {
+		changes := make([]cluster.Change, len(m.states))
+		for i, s := range m.states {
+			changes[i] = s
+		}
+		err = store.Apply(start, changes...)
+	}
+	if err != nil && prog.Cluster != nil {
+		return nil, scenarios.Problems{prog.Problem(prog.Cluster.At, "%v", err)}
+	}
+	return store, err
+}
+
+// scenarioConfig is the cluster that spec says, which stands in the file of prog.
+func (o *Options) scenarioConfig(prog *scenarios.Program, spec *scenarios.ClusterSpec) (m made, err error) {
+	wrong := func(at scenarios.Pos, format string, args ...any) (made, error) {
+		return made{}, scenarios.Problems{prog.Problem(at, format, args...)}
 	}
 	switch {
 	case spec == nil:
-		return o.readyStore()
+		m.config, err = o.readyConfig()
+		return m, err
 	case o.Cluster != "" || o.Config != nil:
-		return nil, wrong(spec.At, "the scenario has a cluster, and the options have another one: choose one of them")
+		return wrong(spec.At, "the scenario has a cluster, and the options have another one: choose one of them")
 	case spec.IsFile():
-		return o.clusterFile(prog, spec)
+		site, err := o.clusterFile(prog, spec)
+		if err != nil {
+			return made{}, err
+		}
+		return o.scenarioConfig(site, site.Cluster)
 	case spec.Ready.Given():
 		ready := *o
 		ready.Cluster = spec.Ready.Text
-		store, err := ready.readyStore()
-		if err != nil {
-			return nil, wrong(spec.Ready.At, "%v", err)
+		if m.config, err = ready.readyConfig(); err != nil {
+			return wrong(spec.Ready.At, "%v", err)
 		}
-		return store, nil
+		return m, nil
 	case o.Devices != 0:
-		return nil, wrong(spec.At, "%d devices cannot be had: only a ready cluster can be scaled, not one that a scenario describes", o.Devices)
+		return wrong(spec.At, "%d devices cannot be had: only a ready cluster can be scaled, not one that a scenario describes", o.Devices)
 	}
-	layout, made := layoutOf(spec), fixtures.Spec{Seed: o.Seed, Start: o.Start}
-	openMatching(&layout, made)
-	config, err := fixtures.Build(layout, made)
+	layout, from := layoutOf(spec), fixtures.Spec{Seed: o.Seed, Start: o.Start}
+	openMatching(&layout, from)
+	m.config, err = fixtures.Build(layout, from)
 	if list := (fixtures.Problems)(nil); errors.As(err, &list) {
 		var problems scenarios.Problems
 		for _, p := range list {
 			problems = append(problems, prog.Problem(placeOf(spec, p), "%v", p))
 		}
-		return nil, problems
+		return made{}, problems
 	} else if err != nil {
-		return nil, wrong(spec.At, "%v", err)
+		return wrong(spec.At, "%v", err)
 	}
-	store, err := cluster.New(o.Start, config)
-	if err != nil {
-		return nil, wrong(spec.At, "%v", err)
-	}
-	return store, store.Apply(o.Start, nodeStates(spec)...)
+	m.states = nodeStates(spec)
+	return m, nil
 }
 
-// clusterFile makes the cluster of another file: one whose only section, besides name and summary, is cluster.
-func (o *Options) clusterFile(prog *scenarios.Program, spec *scenarios.ClusterSpec) (*cluster.Store, error) {
-	at := spec.Ready.At
+// clusterFile reads the file that holds the cluster of another one: its only section, besides name and summary, is cluster.
+func (o *Options) clusterFile(prog *scenarios.Program, spec *scenarios.ClusterSpec) (*scenarios.Program, error) {
 	data, err := o.readBeside(spec.Ready.Text)
 	if err != nil {
-		return nil, scenarios.Problems{prog.Problem(at, "cluster file: %v", err)}
+		return nil, scenarios.Problems{prog.Problem(spec.Ready.At, "cluster file: %v", err)}
 	}
 	name := path.Join(path.Dir(filepath.ToSlash(o.Scenario)), filepath.ToSlash(spec.Ready.Text))
-	other, err := scenarios.Load(name, data, scenarios.Options{Seed: o.Seed, Model: fixtures.ModelNumber, Expand: expandGroup})
+	site, err := scenarios.Load(name, data, scenarios.Options{Seed: o.Seed, Model: fixtures.ModelNumber, Expand: expandGroup})
 	if err != nil {
 		return nil, err
 	}
-	file, err := scenarios.Parse(name, data)
-	if err != nil {
-		return nil, err
-	}
-	switch c := other.Cluster; {
-	case c == nil:
-		return nil, scenarios.Problems{other.Problem(file.At, "a file that is used as a cluster has no section cluster")}
+	switch file := site.Written(); {
+	case file.Cluster == nil:
+		return nil, scenarios.Problems{site.Problem(file.At, "a file that is used as a cluster has no section cluster")}
 	case file.Seed.Given() || file.Clock != nil || file.Service != nil || file.Impairments != nil || file.Timeline != nil || file.Expect != nil:
-		return nil, scenarios.Problems{other.Problem(file.At, "a file that is used as a cluster has scenario, summary and cluster only")}
-	case c.IsFile():
-		return nil, scenarios.Problems{other.Problem(c.Ready.At, "a file that is used as a cluster cannot name another file, %q", c.Ready.Text)}
-	default:
-		return o.scenarioCluster(other, c)
+		return nil, scenarios.Problems{site.Problem(file.At, "a file that is used as a cluster has scenario, summary and cluster only")}
+	case file.Cluster.IsFile():
+		at := file.Cluster.Ready
+		return nil, scenarios.Problems{site.Problem(at.At, "a file that is used as a cluster cannot name another file, %q", at.Text)}
 	}
+	if o.files != nil {
+		o.files.site = site
+	}
+	return site, nil
+}
+
+// scenarioFiles is what was read of a scenario and of the file that it names.
+type scenarioFiles struct {
+	text []byte             // the scenario, in place of its file; nil: that is read
+	site *scenarios.Program // the file with the cluster; nil: the scenario names none
+	sums map[string][sha256.Size]byte
 }
 
 // readBeside reads a file in the folder of o.Scenario or below it, or with o.AllowOutside elsewhere; "" is o.Scenario itself.
 func (o *Options) readBeside(name string) ([]byte, error) {
+	if o.files == nil {
+		return o.readFile(name)
+	}
+	data := o.files.text
+	if name != "" || data == nil {
+		var err error
+		if data, err = o.readFile(name); err != nil {
+			return nil, err
+		}
+	}
+	if o.files.sums == nil {
+		o.files.sums = map[string][sha256.Size]byte{}
+	}
+	o.files.sums[name] = sha256.Sum256(data)
+	return data, nil
+}
+
+func (o *Options) readFile(name string) ([]byte, error) {
 	called := cmp.Or(name, o.Scenario)
 	if o.ScenarioText != "" {
 		if name != "" {
@@ -464,9 +520,9 @@ func openMatching(l *fixtures.Layout, made fixtures.Spec) {
 }
 
 // nodeStates are the changes that put nodes in their states at the start.
-func nodeStates(spec *scenarios.ClusterSpec) []cluster.Change {
+func nodeStates(spec *scenarios.ClusterSpec) []cluster.SetNodeState {
 	states := map[string]cluster.NodeState{"down": cluster.Down, "isolated": cluster.Isolated, "broken": cluster.Broken}
-	var out []cluster.Change
+	var out []cluster.SetNodeState
 	for _, n := range spec.Nodes {
 		if state, ok := states[strings.ToLower(n.State.Text)]; ok {
 			out = append(out, cluster.SetNodeState{Node: cluster.NodeName(n.Name.Text), State: state})
@@ -612,7 +668,13 @@ func (w *Simulator) log(e scenarios.Event) (seq uint64) {
 // hear tells the scenario of an exchange, when its answer is ready: what a request sets off counts from the next one on. A
 // fetch of the contract is none of its requests.
 func (s *Simulator) hear(x *soap.Exchange) {
-	if s.running == nil || x.Contract {
+	if x.Contract {
+		return
+	}
+	if x.Number == 0 {
+		x.Number = s.heard.Add(1)
+	}
+	if !s.running.Listens() {
 		return
 	}
 	if x.Number == 0 {

@@ -33,19 +33,21 @@ type Simulator struct {
 	clock     clock.Clock
 	virtual   *clock.Virtual // the same clock, nil unless Options.Manual
 	journal   journal
-	program   *scenarios.Program // nil without Options.Scenario
-	running   *scenarios.Running // likewise; set before anything can ask for it
-	heard     atomic.Uint64      // requests that the scenario or impairments were told of
-	troubles  scenarios.Troubles // in force
-	connected atomic.Uint64      // connections
+	given     Options                // as Start was given them
+	source    atomic.Pointer[source] // what runs
+	running   *scenarios.Running     // without Options.Scenario, of the zero Program; set before anything can ask for it
+	heard     atomic.Uint64          // requests that the scenario or impairments were told of
+	troubles  scenarios.Troubles     // in force
+	connected atomic.Uint64          // connections
 	endpoints []*endpoint
 	ca        *authority // nil with Options.Plain
 	client    *http.Client
 
-	doing    doing
-	applying sync.Mutex  // held over a change and its entry: the journal's order is the state's
-	setting  sync.Mutex  // held while settings or users are read, changed and put back
-	users    []soap.User // under setting; replaced, never changed
+	doing     doing
+	reloading sync.Mutex  // held while another scenario takes the place of one
+	applying  sync.Mutex  // held over a change and its entry: the journal's order is the state's
+	setting   sync.Mutex  // held while settings or users are read, changed and put back
+	users     []soap.User // under setting; replaced, never changed
 
 	cleanups []cleanup
 	closing  sync.Once
@@ -89,10 +91,11 @@ func Start(ctx context.Context, o Options) (*Simulator, error) {
 // prepare makes everything that needs neither goroutines nor anything of the operating system, and finds all that is
 // wrong with the options.
 func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
-	problems := []error{o.check()}
+	problems, given := []error{o.check()}, o
+	o.files = &scenarioFiles{}
 	prog, scenarioErr := o.program()
 	o = o.merged(prog).settled(now)
-	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: newJournal(&o), program: prog,
+	s := &Simulator{User: o.Users[0].Name, Password: o.Users[0].Password, options: o, journal: newJournal(&o), given: given,
 		users: slices.Clone(o.Users)}
 
 	settings, err := o.settings()
@@ -110,6 +113,7 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 			nodes = append(nodes, n.Name)
 		}
 	}
+	s.source.Store(&source{o, prog})
 	plan, err := planListen(&o, nodes)
 	problems = append(problems, err)
 	if prog != nil && len(plan.nodes) > 0 {
@@ -175,10 +179,12 @@ func (s *Simulator) run(ctx context.Context, plan listenPlan) error {
 		handlers[e] = newHandler(s.service, e.node)
 	}
 	s.URL = s.endpoints[0].url
-	if s.program != nil {
-		s.running = scenarios.Run(s.program, world{s}, s.clock)
-		s.onClose("scenario", func() error { s.running.Stop(); return nil })
+	prog := s.Scenario()
+	if prog == nil {
+		prog = &scenarios.Program{}
 	}
+	s.running = scenarios.Run(prog, world{s}, s.clock)
+	s.onClose("scenario", func() error { s.running.Stop(); return nil })
 	s.onClose("steps", func() error { s.stopPlays(); return nil })
 	server := newServer(s.options.Logger, handlers)
 	s.onClose("service", server.close)
@@ -323,9 +329,7 @@ func (s *Simulator) Apply(changes ...cluster.Change) error {
 	if err := s.apply(scenarios.Cause{}, changes); err != nil {
 		return err
 	}
-	if s.running != nil {
-		s.running.Changed()
-	}
+	s.running.Changed()
 	return nil
 }
 
@@ -338,6 +342,10 @@ func (s *Simulator) apply(cause scenarios.Cause, changes []cluster.Change) error
 func (s *Simulator) applyIf(version uint64, cause scenarios.Cause, changes []cluster.Change) (seq uint64, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	return s.applyLocked(version, cause, changes)
+}
+
+func (s *Simulator) applyLocked(version uint64, cause scenarios.Cause, changes []cluster.Change) (seq uint64, err error) {
 	if have := s.store.Snapshot().Version; version != 0 && have != version {
 		return 0, &VersionError{version, have}
 	}
@@ -407,8 +415,8 @@ func (s *Simulator) changeUsers(change func([]soap.User) ([]soap.User, error)) e
 	return err
 }
 
-// Scenario is the program of Options.Scenario; nil without.
-func (s *Simulator) Scenario() *scenarios.Program { return s.program }
+// Scenario is the program that runs; nil without Options.Scenario, until Reload brings one.
+func (s *Simulator) Scenario() *scenarios.Program { return s.source.Load().program }
 
 // Manual says that time stands still but for Advance and PlayOut.
 func (s *Simulator) Manual() bool { return s.virtual != nil }
@@ -420,7 +428,7 @@ func (s *Simulator) Started() time.Time { return s.options.Start }
 // has come. With Options.Manual it advances time and takes none; otherwise it waits. It returns early with ctx.Err() when ctx
 // ends. Without Options.Scenario it does nothing.
 func (s *Simulator) PlayOut(ctx context.Context) error {
-	for s.running != nil {
+	for {
 		next, more := s.running.Next()
 		switch {
 		case !more:
@@ -436,16 +444,15 @@ func (s *Simulator) PlayOut(ctx context.Context) error {
 			s.virtual.AdvanceTo(next)
 		}
 	}
-	return nil
 }
 
 // Finish ends the scenario and tells what became of its expectations, in the order of the file; nil without
 // Options.Scenario. What has not become decidable is Inconclusive. The service goes on.
 func (s *Simulator) Finish() []scenarios.Verdict {
-	if s.running == nil {
-		return nil
+	if verdicts := s.running.Finish(); s.Scenario() != nil {
+		return verdicts
 	}
-	return s.running.Finish()
+	return nil
 }
 
 // Journal is what happened, oldest first: the last requests and changes, as many as Options.JournalSize and JournalBytes leave room for.

@@ -261,7 +261,7 @@ func (c *compiler) known(ts Texts, what string, names []string) {
 func (e *expectation) devices(s *cluster.Snapshot) int {
 	n := 0
 	for d := range s.Devices() {
-		if e.where.configured(d) && (!e.where.volatile() || e.where.doing(latest(s, d.Name))) {
+		if e.where.configured(d) && (!e.where.volatile() || e.where.doing(Latest(s, d.Name))) {
 			n++
 		}
 	}

@@ -139,7 +139,7 @@ func NewSelector(keys map[string][]string, o Options) (*Selector, error) {
 
 // Matches tells whether a device of a snapshot is selected.
 func (s *Selector) Matches(snapshot *cluster.Snapshot, d *cluster.Device) bool {
-	return s.where.configured(d) && (!s.where.volatile() || s.where.doing(latest(snapshot, d.Name)))
+	return s.where.configured(d) && (!s.where.volatile() || s.where.doing(Latest(snapshot, d.Name)))
 }
 
 // Key is a key of the language.

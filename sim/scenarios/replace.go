@@ -39,10 +39,10 @@ func (r *Running) Differences(p *Program) []Difference {
 }
 
 // Replace goes on with another program, by difference: see Changing a scenario that runs, in the package comment. Before anything
-// is changed prepare is called, while nothing of the scenario happens, and when it fails nothing is changed; it must not call the
-// Running. The program must have the seed of the one before, unless that was the zero Program: then its time begins now. A
+// is changed prepare is called with the time of the run, while nothing of the scenario happens, and when it fails nothing is changed; it must
+// not call the Running. The program must have the seed of the one before, unless that was the zero Program: then its time begins now. A
 // run that was stopped cannot go on, which is an error too.
-func (r *Running) Replace(p *Program, prepare func() error) error {
+func (r *Running) Replace(p *Program, prepare func(at time.Duration) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped {
@@ -50,7 +50,7 @@ func (r *Running) Replace(p *Program, prepare func() error) error {
 	}
 	now := r.elapsed()
 	r.runDue(now)
-	if err := prepare(); err != nil {
+	if err := prepare(now); err != nil {
 		return err
 	}
 	r.replace(p, now)

@@ -16,7 +16,7 @@ import (
 	"github.com/risim/risim/sim/scenarios"
 )
 
-func nothing() error { return nil }
+func nothing(time.Duration) error { return nil }
 
 // Each edit of a running scenario: what Differences tells of it, and what then happens. The comment of a file ends in the
 // time of the edit.
@@ -173,7 +173,7 @@ func TestReplace_NothingWhenItIsNotPrepared(t *testing.T) {
 	w := newWorld(t, 10)
 	r := scenarios.Run(load(t, "s.yaml", "timeline: [{id: a, at: 1m, do: {log: old}}]"), w, w.clock)
 	other := load(t, "s.yaml", "timeline: [{id: a, at: 1m, do: {log: new}}]")
-	require.ErrorIs(t, r.Replace(other, func() error { return os.ErrInvalid }), os.ErrInvalid)
+	require.ErrorIs(t, r.Replace(other, func(time.Duration) error { return os.ErrInvalid }), os.ErrInvalid)
 	w.clock.Advance(time.Minute)
 	require.Equal(t, "old", w.events[0].Detail)
 

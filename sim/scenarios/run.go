@@ -465,7 +465,7 @@ func (r *Running) draw(f *firing, use string, d cluster.DeviceName) float64 {
 }
 
 func (r *Running) moment(f *firing, s *cluster.Snapshot, d *cluster.Device) *moment {
-	return &moment{s, d, latest(s, d.Name),
+	return &moment{s, d, Latest(s, d.Name),
 		func(use string) float64 { return r.draw(f, use, d.Name) },
 		func(use string) uint64 {
 			return chance(r.prog.Seed).bits(f.step.key, use, fold(string(d.Name)), f.occurrence)

@@ -346,9 +346,9 @@ func (w *where) doing(r cluster.NodeRecord) bool {
 
 func among[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
 
-// latest is a device's record of its latest registration, whether or not its node answers; the zero value when there is
+// Latest is a device's record of its latest registration, whether or not its node answers; the zero value when there is
 // none. On a tie Registered wins, then node order (rule R2).
-func latest(s *cluster.Snapshot, name cluster.DeviceName) cluster.NodeRecord {
+func Latest(s *cluster.Snapshot, name cluster.DeviceName) cluster.NodeRecord {
 	var best cluster.NodeRecord
 	for _, r := range s.Records(name) {
 		b := best.Record
