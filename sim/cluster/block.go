@@ -195,7 +195,7 @@ func (k *kept) unpack(d device, to *Record, lines []Line) {
 		}
 	}
 	if state := k.has / lineBits; state != noLines {
-		list, _ := d.sheet.numbers(d.item)
+		list, _ := d.numbers()
 		lines = slices.Grow(lines, list.n)
 		for list.n > 0 {
 			var number string
@@ -226,7 +226,7 @@ func (k *kept) eachNumber(d device, yield func(string) bool) {
 	if k.has/lineBits == noLines {
 		return
 	}
-	for list, _ := d.sheet.numbers(d.item); list.n > 0; {
+	for list, _ := d.numbers(); list.n > 0; {
 		var number string
 		if number, list = list.next(); !yield(number) {
 			return

@@ -18,17 +18,31 @@ type index struct {
 	once  sync.Once
 	built atomic.Bool
 
-	sheets  []*sheet          // where the candidates are written down, a block's from every blockSize-th on
-	numbers []indexed[uint64] // by code of the number
-	odd     []indexed[string] // numbers that have no code
-	v4      []indexed[uint32]
-	v6      []indexed[netip.Addr]
+	sheets  []*sheet       // where the candidates are written down
+	numbers sorted[uint64] // by code of the number
+	odd     sorted[string] // numbers that have no code
+	v4      sorted[uint32]
+	v6      sorted[netip.Addr]
 }
 
-// indexed is a device that has, or once had, a number or an address.
+// sorted is devices that have, or once had, a number or an address, in its order.
+type sorted[K any] struct {
+	keys    []K
+	devices []uint32 // of each key: its device's sheet in index.sheets, times blockSize, and the item in that
+}
+
+// indexed is one of them while the index is made.
 type indexed[K any] struct {
 	key    K
-	device uint32 // its sheet in index.sheets, times blockSize, and its item in that
+	device uint32
+}
+
+// of takes over a list that is in order.
+func (s *sorted[K]) of(list []indexed[K]) {
+	s.keys, s.devices = make([]K, len(list)), make([]uint32, len(list))
+	for i := range list {
+		s.keys[i], s.devices[i] = list[i].key, list[i].device
+	}
 }
 
 // fresh is what an index does not know yet: numbers and addresses that have come since, with the keys of their devices.
@@ -75,50 +89,55 @@ func numberCode(number string) (code uint64, ok bool) {
 func (s *Snapshot) lookup() *index {
 	x := s.index
 	x.once.Do(func() {
-		x.numbers, x.v4 = make([]indexed[uint64], 0, s.roster.len), make([]indexed[uint32], 0, s.roster.len)
+		var (
+			numbers = make([]indexed[uint64], 0, s.roster.len)
+			v4      = make([]indexed[uint32], 0, s.roster.len)
+			odd     []indexed[string]
+			v6      []indexed[netip.Addr]
+		)
+		note := func(d device, at uint32, k *kept) {
+			k.eachNumber(d, func(text string) bool {
+				if code, ok := numberCode(number(text)); ok {
+					numbers = append(numbers, indexed[uint64]{code, at})
+				} else {
+					odd = append(odd, indexed[string]{number(text), at})
+				}
+				return true
+			})
+			if k.has&hasIPv4 != 0 {
+				v4 = append(v4, indexed[uint32]{k.ipv4, at})
+			}
+			if k.odd != nil && k.odd.ipv6.IsValid() {
+				v6 = append(v6, indexed[netip.Addr]{k.odd.ipv6, at})
+			}
+		}
 		for _, b := range s.blocks {
 			first := len(x.sheets)
 			x.sheets = append(x.sheets, b.sheets...)
 			for i := range b.len() {
-				sheet, item := first, i
+				sheet, d := first, b.device(i)
 				if b.order != nil {
-					sheet, item = first+int(b.order[i].sheet), int(b.order[i].item)
+					sheet += int(b.order[i].sheet)
 				}
 				chain := b.chain(i)
-				for k := range chain {
-					x.add(b.kept(&chain[k]), uint32(sheet*blockSize+item))
+				for n := range chain {
+					k := b.kept(&chain[n])
+					note(d, uint32(sheet*blockSize+d.item), &k)
 				}
 			}
 		}
-		sortIndex(x.numbers, cmp.Compare[uint64])
-		sortIndex(x.odd, strings.Compare)
-		sortIndex(x.v4, cmp.Compare[uint32])
-		sortIndex(x.v6, netip.Addr.Compare)
+		// What is equal stays in the order of the devices.
+		sortByKey(numbers, func(n *indexed[uint64]) uint64 { return n.key })
+		sortByKey(v4, func(a *indexed[uint32]) uint64 { return uint64(a.key) })
+		slices.SortStableFunc(odd, func(a, b indexed[string]) int { return strings.Compare(a.key, b.key) })
+		slices.SortStableFunc(v6, func(a, b indexed[netip.Addr]) int { return a.key.Compare(b.key) })
+		x.numbers.of(numbers)
+		x.odd.of(odd)
+		x.v4.of(v4)
+		x.v6.of(v6)
 		x.built.Store(true)
 	})
 	return x
-}
-
-func sortIndex[K any](list []indexed[K], compare func(a, b K) int) {
-	slices.SortFunc(list, func(a, b indexed[K]) int { return cmp.Or(compare(a.key, b.key), cmp.Compare(a.device, b.device)) })
-}
-
-func (x *index) add(k kept, at uint32) {
-	k.eachNumber(device{x.sheets[at/blockSize], int(at % blockSize)}, func(text string) bool {
-		n := number(text)
-		if code, ok := numberCode(n); ok {
-			x.numbers = append(x.numbers, indexed[uint64]{code, at})
-		} else {
-			x.odd = append(x.odd, indexed[string]{n, at})
-		}
-		return true
-	})
-	if k.has&hasIPv4 != 0 {
-		x.v4 = append(x.v4, indexed[uint32]{k.ipv4, at})
-	}
-	if k.odd != nil && k.odd.ipv6.IsValid() {
-		x.v6 = append(x.v6, indexed[netip.Addr]{k.odd.ipv6, at})
-	}
 }
 
 // byNumber appends the devices that may have a line with the number, or one that begins with it.
@@ -129,9 +148,9 @@ func (s *Snapshot) byNumber(spans []span, number string, prefix bool) []span {
 		if prefix && len(number) < 16 {
 			end |= 1<<(64-4*len(number)) - 1
 		}
-		spans = candidates(s, spans, x.numbers, func(n uint64) int { return cmp.Compare(n, code) }, func(n uint64) bool { return n <= end })
+		spans = candidates(s, spans, &x.numbers, func(n uint64) int { return cmp.Compare(n, code) }, func(n uint64) bool { return n <= end })
 	}
-	spans = candidates(s, spans, x.odd, func(n string) int { return strings.Compare(n, number) },
+	spans = candidates(s, spans, &x.odd, func(n string) int { return strings.Compare(n, number) },
 		func(n string) bool { return n == number || prefix && strings.HasPrefix(n, number) })
 	for _, f := range s.fresh.numbers {
 		if f.number == number || prefix && strings.HasPrefix(f.number, number) {
@@ -147,9 +166,9 @@ func (s *Snapshot) byAddr(spans []span, addr netip.Addr) []span {
 	if addr.Is4() {
 		a := addr.As4()
 		v4 := binary.BigEndian.Uint32(a[:])
-		spans = candidates(s, spans, x.v4, func(a uint32) int { return cmp.Compare(a, v4) }, func(a uint32) bool { return a == v4 })
+		spans = candidates(s, spans, &x.v4, func(a uint32) int { return cmp.Compare(a, v4) }, func(a uint32) bool { return a == v4 })
 	} else {
-		spans = candidates(s, spans, x.v6, func(a netip.Addr) int { return a.Compare(addr) }, func(a netip.Addr) bool { return a == addr })
+		spans = candidates(s, spans, &x.v6, func(a netip.Addr) int { return a.Compare(addr) }, func(a netip.Addr) bool { return a == addr })
 	}
 	for _, f := range s.fresh.addrs {
 		if f.addr == addr {
@@ -161,9 +180,10 @@ func (s *Snapshot) byAddr(spans []span, addr netip.Addr) []span {
 
 // candidates appends the present slots of the devices from the first key on that compare does not put below, for as long
 // as the keys are within.
-func candidates[K any](s *Snapshot, spans []span, list []indexed[K], compare func(K) int, within func(K) bool) []span {
-	for i := sort.Search(len(list), func(i int) bool { return compare(list[i].key) >= 0 }); i < len(list) && within(list[i].key); i++ {
-		d := list[i].device
+func candidates[K any](s *Snapshot, spans []span, in *sorted[K], compare func(K) int, within func(K) bool) []span {
+	from := sort.Search(len(in.keys), func(i int) bool { return compare(in.keys[i]) >= 0 })
+	for i := from; i < len(in.keys) && within(in.keys[i]); i++ {
+		d := in.devices[i]
 		spans = s.named(spans, s.index.sheets[d/blockSize].key(int(d%blockSize)))
 	}
 	return spans

@@ -275,13 +275,24 @@ func (f *deviceFilter) sieve(b *block, found *bitset) {
 		return
 	}
 	sh := b.sheets[0]
+	some := false
 	for m := range sh.makes {
 		f.passed[m] = f.make(sh.makes[m])
+		some = some || f.passed[m]
 	}
-	for i := range sh.items {
-		if !f.passed[sh.items[i].make] {
-			found.remove(i)
+	if !some {
+		*found = bitset{}
+		return
+	}
+	for w := range found {
+		var passed uint64
+		for i := len(sh.items[min(64*w, len(sh.items)):min(64*w+64, len(sh.items))]) - 1; i >= 0; i-- {
+			passed <<= 1
+			if f.passed[sh.items[64*w+i].make] {
+				passed |= 1
+			}
 		}
+		found[w] &= passed
 	}
 }
 

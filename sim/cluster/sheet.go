@@ -72,9 +72,9 @@ func (sh *sheet) name(i int) DeviceName {
 	return DeviceName(sh.key(i))
 }
 
-// numbers gives the device's lines, packed; nil is false when it has none and its class has none.
-func (sh *sheet) numbers(i int) (lines lineList, has bool) {
-	extra := sh.extra(i)
+// numbers gives the device's lines, packed; false when it has none because its class has none.
+func (d device) numbers() (lines lineList, has bool) {
+	extra := d.sheet.extra(d.item)
 	if extra[0] == 0 {
 		extra = extra[1:]
 	} else {
@@ -97,7 +97,7 @@ func (d device) homes() []NodeName { return d.sheet.places[d.sheet.items[d.item]
 
 // lines unpacks the device's configured lines; nil when its class has none.
 func (d device) lines() []string {
-	list, has := d.sheet.numbers(d.item)
+	list, has := d.numbers()
 	if !has {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (sh *sheet) unpack(i int, d *Device, lines []string) {
 	d.Description = sh.description(i)
 	d.key = sh.key(i)
 	d.Name = sh.name(i)
-	if list, has := sh.numbers(i); has {
+	if list, has := (device{sh, i}).numbers(); has {
 		d.Lines = slices.Grow(lines, list.n)
 		for list.n > 0 {
 			var number string

@@ -447,8 +447,30 @@ func (t *tx) putApplication(a Application) error {
 	return nil
 }
 
-// placeApplication puts a connection into a new cluster; exact says that its StateIds are to stay.
+// placeApplication puts a connection into a new cluster; exact says that its StateIds are to stay. Names and numbers of
+// what it has open become those of the devices, so that they are in memory once.
 func (t *tx) placeApplication(a Application, exact bool) error {
+	a.Devices = slices.Clone(a.Devices)
+	for i := range a.Devices {
+		d := &a.Devices[i]
+		slot, ok := t.s.find(fold(string(d.Name)))
+		if !ok {
+			continue
+		}
+		if name := t.s.name(slot); name == d.Name {
+			d.Name = name
+		}
+		d.Lines = slices.Clone(d.Lines)
+		for list, _ := t.s.deviceAt(slot).numbers(); list.n > 0; {
+			var number string
+			number, list = list.next()
+			for k := range d.Lines {
+				if d.Lines[k].Number == number {
+					d.Lines[k].Number = number
+				}
+			}
+		}
+	}
 	if !exact {
 		return t.putApplication(a)
 	}
