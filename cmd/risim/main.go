@@ -5,6 +5,7 @@
 //	risim run outage.yaml -- CMD   a command against a fresh simulator, and whether what the scenario expects has come
 //	risim check outage.yaml     what is wrong with a scenario, without running it
 //	risim serve --help          the flags
+//	risim help scenarios           the language of scenario files
 //	risim help knobs            everything about the service that can be changed
 //
 // It maps the outside world, which is arguments, signals, files and streams, to [sim.Options] and back. Results go to
@@ -13,6 +14,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -38,14 +40,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 		SuggestionsMinimumDistance: 2,
 	}
+	out := &sticky{Writer: stdout} // serve has to know at once when nobody is told that it is ready, and run gives stdout away
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
-	root.AddCommand(new(serveFlags).command(stdout, stderr), new(runFlags).command(stdin, stdout, stderr), newCheck(stdout, stderr), newGen(stdout), newVersion(stdout), newHelpKnobs())
+	root.AddCommand(new(serveFlags).command(stdout, stderr), new(runFlags).command(stdin, stdout, stderr), newCheck(out, stderr), newGen(out),
+		newVersion(out), newHelpKnobs(), newHelpScenarios())
+	root.SetHelpCommand(newHelp())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "%s --help lists the flags", cmd.CommandPath())
 	})
-	err := root.Execute()
+	err := cmp.Or(root.Execute(), out.lost())
 	if status := ended(0); errors.As(err, &status) {
 		return int(status)
 	}

@@ -4,13 +4,13 @@
 //	scenario: outage
 //	summary: A subscriber dies, and its phones move to another.
 //	seed: 42
-//	cluster: branch
+//	cluster: default
 //	timeline:
 //	  - {id: dies, at: 5m, do: {node.stop: cucm-sub1}}
 //	  - {after: dies, over: {p50: 20s, p99: 80s, max: 2m}, do: {devices.failover: {from: cucm-sub1, where: {group: hq}}}}
 //	  - {at: 20m, do: {node.start: cucm-sub1}}
 //	expect:
-//	  - {id: moved, at: 8m, devices: {where: {node: cucm-sub2, status: Registered}, count: ">= 50"}}
+//	  - {id: moved, at: 8m, devices: {where: {node: cucm-sub2, status: Registered}, count: ">= 300"}}
 //
 // From Go:
 //
@@ -30,6 +30,27 @@
 //	  profile: cucm-14
 //	  rateLimit: 15/min
 //	  users: [{name: poller, password: secret, roles: [serviceability]}]
+//
+// # Cluster
+//
+// A cluster is a ready one, by name; or a file in the scenario's folder or below, such as risim gen writes (cluster: ./site.yaml);
+// or it stands there in full. The examples below are about this one:
+//
+//	cluster:
+//	  nodes:
+//	    - {name: cucm-pub, role: publisher, address: 10.10.20.1}
+//	    - {name: cucm-sub1}
+//	    - {name: cucm-sub2}
+//	  devices:
+//	    - {group: hq, count: 60, model: Cisco 8845, lines: {from: "4000"}, description: "{person}, {city}", homes: [cucm-sub1, cucm-sub2]}
+//	    - {group: trunks, class: SIPTrunk, names: [TRUNK-PSTN, TRUNK-CUC], status: {choice: {Registered: 3, Unknown: 1}}}
+//	  applications:
+//	    - {name: cucmuser, address: 10.10.30.5, node: cucm-sub1, opens: {group: hq, share: 10%, lines: true}}
+//
+// A node has a name, and role (publisher or subscriber), address, address6 and state (up, down, isolated or broken). A group of
+// devices has count or names, and model or class. Its macs, lines and addresses count up from from; lines may have perDevice, or
+// be a list that each device has. homes are the nodes with which it registers, best first; status is how it stands, with reason;
+// load is its firmware, and protocol SIP or SCCP where the model leaves it open. Whatever is not said is drawn.
 //
 // # Values
 //
@@ -162,7 +183,20 @@
 //	  - {id: all-there, from: 0s, until: 5m, devices: {where: {group: hq, status: Registered}, count: ">= 50"}}
 //	  - {id: polite, requests: {fault: rateLimit, count: 0}}
 //	  - {id: polls-on, after: dies, for: 5m, requests: {match: {operation: selectCmDevice}, count: 1..20}}
-//	  - {id: backs-off, after: dies, advice: {none: [poll-after-rate-fault]}}
+//	  - {id: backs-off, after: dies, advice: {none: [state-info-of-another-query]}}
+//
+// # Running
+//
+// risim check tells what is wrong with a file, and with --timeline what it does. risim serve runs it until it is interrupted.
+// risim run runs a command against it, and tells whether what is expected came: see risim run --help. A clock that is manual
+// stands still while the command runs, and is then moved to the end of the scenario.
+//
+// An editor that knows YAML completes, explains and checks what you type, once risim check --schema >risim.schema.json has made a
+// schema and the first line of the scenario names it:
+//
+//	# yaml-language-server: $schema=risim.schema.json
+//	scenario: first
+//	cluster: default
 //
 // # Chance
 //

@@ -5,18 +5,21 @@ import (
 	"go/parser"
 	"go/token"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/risim/risim/sim"
 	"github.com/risim/risim/sim/scenarios"
 )
 
 // snippets are the scenarios in the package comment, which is the guide.
 func snippets(t *testing.T) []string {
 	t.Helper()
-	section := regexp.MustCompile(`^(scenario|summary|seed|clock|service|cluster|impairments|timeline|expect):`)
+	section := regexp.MustCompile(`^(#|scenario|summary|seed|clock|service|cluster|impairments|timeline|expect):`)
 	var snippets []string
 	block := ""
 	for line := range strings.Lines(guide(t) + "\nend\n") {
@@ -43,23 +46,37 @@ func guide(t *testing.T) string {
 	return file.Doc.Text()
 }
 
-// Every scenario in the package comment loads, fits a cluster and runs.
+// Every scenario in the guide is right, in a running simulator, with the guide's cluster unless it has another.
 func TestGuide_EverySnippetRuns(t *testing.T) {
 	t.Parallel()
-	s := site(t, 60).Snapshot()
-	for i, text := range snippets(t) {
+	all := snippets(t)
+	i := slices.IndexFunc(all, func(text string) bool { return strings.HasPrefix(text, "cluster:") })
+	require.GreaterOrEqual(t, i, 0, "the cluster of the examples")
+	site := all[i]
+	for i, text := range all {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			prog := load(t, "guide.yaml", text)
-			require.NoError(t, prog.Check(s), text)
-			events, ends, err := prog.Timeline(s)
-			require.NoError(t, err)
-			require.NoError(t, ends.Check())
-			if strings.Contains(text, "timeline:") {
-				require.NotEmpty(t, events)
+			if !strings.Contains(text, "cluster:") {
+				text += site
 			}
-			for _, e := range events {
-				require.NoError(t, e.Err, e.String())
+			o := sim.Options{Scenario: "guide.yaml", ScenarioFS: fstest.MapFS{"guide.yaml": {Data: []byte(text)}}, InMemory: true, Manual: true}
+			_, err := o.Timeline()
+			require.NoError(t, err, text)
+			ris := sim.ForTest(t, o)
+			require.NoError(t, ris.PlayOut(t.Context()))
+			require.NoError(t, ris.Snapshot().Check())
+			steps := 0
+			for _, e := range ris.Journal() {
+				if e.Step != nil {
+					steps++
+					require.NoError(t, e.Step.Err, e.String())
+				}
+			}
+			require.Equal(t, strings.Contains(text, "timeline:"), steps > 0)
+			for _, v := range ris.Finish() {
+				if !strings.HasPrefix(v.Want, "requests") { // of which there were none
+					require.NotEqual(t, scenarios.Fail, v.Outcome, v.String())
+				}
 			}
 		})
 	}

@@ -111,7 +111,7 @@ func TestSchema_TakesWhatIsRight(t *testing.T) {
 	files, err := filepath.Glob("testdata/timelines/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	texts, ready := snippets(t), []string(nil)
+	texts, ready := []string(nil), snippets(t)
 	err = fs.WalkDir(fixtures.ScenarioFS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
