@@ -48,7 +48,7 @@
 // sim brings no API along. sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has
 // no clock, logger, network or randomness, and no goroutine but those that help to make a large cluster and are gone when it is made. A
 // package from elsewhere has one address: gorilla/mux is in sim/http.go and sim/control,
-// gofakeit in fixtures, YAML and XPath in sim/scenarios, cobra in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
+// gofakeit in fixtures, YAML and XPath in sim/scenarios, cobra and fsnotify in cmd/risim. policy_test.go holds this picture as a table and says what breaks it.
 //
 // # One request
 //

@@ -41,6 +41,7 @@ var address = map[string][]string{
 	"github.com/prometheus/":        {"sim/control/metrics.go"},
 	"github.com/brianvoe/gofakeit/": {"fixtures/generate.go"},
 	"github.com/spf13/":             {"cmd/risim"},
+	"github.com/fsnotify/":          {"cmd/risim/watch.go"},
 	"golang.org/x/text/":            {"sim/soap/charset.go"},
 	"go.yaml.in/yaml/":              {"sim/scenarios/file.go"},
 	"github.com/antchfx/":           {"sim/scenarios"},

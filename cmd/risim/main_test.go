@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,7 +38,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"await": await, "read": read, "sigterm": sigterm, "gone": gone, "query": query, "hang": hang, "stopwatch": stopwatch,
+			"await": await, "read": read, "sigterm": sigterm, "gone": gone, "query": query, "hang": hang, "stopwatch": stopwatch, "until": until,
 		},
 	})
 }
@@ -87,6 +88,16 @@ func sigterm(ts *testscript.TestScript, _ bool, args []string) {
 	p, err := os.FindProcess(pid)
 	ts.Check(err)
 	ts.Check(p.Signal(syscall.SIGTERM))
+}
+
+// until FILE REGEXP waits until the file has a line that matches.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	poll(ts, args[0]+" has "+args[1], func() bool {
+		data, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && re.Match(data)
+	})
 }
 
 // gone FILE waits until the file is no more.

@@ -34,6 +34,10 @@ finish, ends it at once.
 With a scenario, a ready one or a FILE, it runs the scenario's cluster and users, and what it says that
 happens. Flags that are given go before what it says.
 
+A FILE may be edited meanwhile: what you change in it changes in the cluster, and nothing else. What that
+is, and what is wrong with an edit, which then changes nothing, is written to stderr. SIGHUP has
+the file read again too.
+
 The ready clusters, of which it takes the first unless you name another:
 ` + readyClusters() + `
 
@@ -125,6 +129,7 @@ func (f *serveFlags) serve(stdout, stderr io.Writer) error {
 		return errors.Join(err, ris.Close())
 	}
 
+	watch(ctx, ris, stderr)
 	<-ctx.Done()
 	restore() // from here on another signal ends the process at once
 	ready.remove()
