@@ -185,16 +185,21 @@ func (c *compiler) nodeAction(do *act, x *NodeAction) {
 	do.whole = func([]cluster.DeviceName) []cluster.Change { return []cluster.Change{change} }
 }
 
-// takes is which keys an action on devices has besides where, share and count.
+// takes is which keys an action on devices or on applications has; nil for any other.
 func takes(verb string) []string {
-	return map[string][]string{
+	own := map[string][]string{
 		"devices.register": {"node"}, "devices.unregister": {"reason"}, "devices.reject": {"node", "reason"},
 		"devices.partiallyRegister": {"node", "without"}, "devices.failover": {"from", "to", "reason"}, "devices.fallback": {"reason"},
 		"devices.bounce": {"reason", "away"}, "devices.readdress": {"to"}, "devices.login": {"user", "lines"}, "devices.logout": {},
 		"devices.set": {"description", "lines", "homes", "load"}, "devices.remove": {}, "churn": {"rate", "away", "reason"},
 		"firmware.upgrade": {"load", "server", "takes", "away", "outcome", "failure"},
-		"cti.open":         {"application", "node", "user", "address", "instance"}, "cti.close": {"application", "node", "reason"}, "cti.fail": {"application", "node", "reason"},
-		"cti.openDevices": {"application", "node", "where", "share", "count"}, "cti.closeDevices": {"application", "node", "reason", "where", "share", "count"},
+		"cti.openDevices":  {"application", "node"}, "cti.closeDevices": {"application", "node", "reason"},
+	}[verb]
+	if own != nil {
+		return append([]string{"where", "share", "count"}, own...)
+	}
+	return map[string][]string{
+		"cti.open": {"application", "node", "user", "address", "instance"}, "cti.close": {"application", "node", "reason"}, "cti.fail": {"application", "node", "reason"},
 	}[verb]
 }
 
@@ -208,7 +213,7 @@ func needs(verb string) []string {
 }
 
 // onlyTakes complains of keys that an action has not, and of those that it lacks.
-func (c *compiler) onlyTakes(do *act, m *Mark, written any, common ...string) {
+func (c *compiler) onlyTakes(do *act, m *Mark, written any) {
 	for _, key := range needs(do.verb) {
 		f, ok := field(reflect.ValueOf(written).Elem(), key)
 		if !ok {
@@ -216,7 +221,7 @@ func (c *compiler) onlyTakes(do *act, m *Mark, written any, common ...string) {
 		}
 		c.need(m, f.Interface().(Text), do.verb, key)
 	}
-	allowed := slices.Concat(common, takes(do.verb))
+	allowed := takes(do.verb)
 	for _, key := range append(keysGiven(written), scalarGiven(written)...) {
 		if !slices.Contains(allowed, key) {
 			f, _ := field(reflect.ValueOf(written).Elem(), key)
@@ -307,7 +312,7 @@ func fill(text string, d *cluster.Device) string {
 
 func (c *compiler) devicesAction(s *step, do *act, x *DevicesAction) {
 	do.devices = true
-	c.onlyTakes(do, &x.Mark, x, "where", "share", "count")
+	c.onlyTakes(do, &x.Mark, x)
 	c.pick(do, &x.Pick)
 	picked := picks(do, &x.Pick)
 	said := slices.Clone(picked)
@@ -450,7 +455,7 @@ func (c *compiler) devicesSet(do *act, x *DevicesAction) {
 	}
 	configures := x.Description.Given() || lines != nil || homes != nil
 	if !configures && !x.Load.Given() && !x.broken {
-		c.add(x.At, "devices.set sets nothing: none of %s", list(takes(do.verb)))
+		c.add(x.At, "devices.set sets nothing: none of %s", list(takes(do.verb)[3:]))
 	}
 	do.able = anyDevice
 	if x.Load.Given() {

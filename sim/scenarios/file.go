@@ -340,6 +340,9 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, what string, depth int) 
 	mark := v.Field(0).Addr().Interface().(*Mark)
 	mark.At, mark.Line, mark.text = at, lastLine(n), canonical(n)
 	keys := keysOf(v.Type())
+	if own := takes(what); own != nil {
+		keys = own // of those of all actions
+	}
 	alone, scalar := field(v, ",scalar")
 	numbers, isList := field(v, ",list")
 	switch {
@@ -354,8 +357,10 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, what string, depth int) 
 		switch {
 		case scalar:
 			expected = "a value, or keys and values in {}"
-		case len(keys) > 12:
-			expected = "keys with values"
+		case isList:
+			expected = "a list, or " + expected
+		case v.Type() == reflect.TypeOf(Action{}):
+			expected = "an action, such as {node.stop: cucm-sub1}"
 		}
 		r.add(at, "%s is %s; expected %s", what, kindOf(n), expected)
 		mark.broken = true
@@ -374,7 +379,11 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, what string, depth int) 
 		if open {
 			return r.pair(rest.Addr().Interface().(*Pairs), key, value, depth)
 		}
-		r.add(Pos{key.Line, key.Column}, "unknown %s %q; %s", v.Type().Field(0).Tag.Get("noun"), key.Value, didYouMean(key.Value, keys))
+		hint := whereItGoes(v.Type(), key.Value)
+		if hint == "" {
+			hint = didYouMean(key.Value, keys)
+		}
+		r.add(Pos{key.Line, key.Column}, "unknown %s %q; %s", v.Type().Field(0).Tag.Get("noun"), key.Value, hint)
 		return false
 	})
 	mark.broken = !all
@@ -460,6 +469,35 @@ func quoted(text string) string {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(text) // which never fails on a text
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// whereItGoes tells of a key that is written one level too far out: group for where: {group: …}, or weights without choice.
+// It is empty for any other.
+func whereItGoes(t reflect.Type, key string) string {
+	if t == reflect.TypeOf(Choice{}) || t == reflect.TypeOf(Spread{}) {
+		if len(key) > 0 && strings.ToLower(key[:1]) != key[:1] || strings.Trim(key, "0123456789.smhd") == "" {
+			return fmt.Sprintf("weights stand in choice: {%s: …}", key)
+		}
+		return ""
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("yaml")
+		if tag == ",inline" {
+			if hint := whereItGoes(f.Type, key); hint != "" {
+				return hint
+			}
+		}
+		if f.Type.Kind() != reflect.Pointer || f.Type.Elem().Kind() != reflect.Struct || strings.HasPrefix(tag, ",") {
+			continue
+		}
+		for _, k := range keysOf(f.Type.Elem()) {
+			if _, verb, dotted := strings.Cut(k, "."); k == key || dotted && verb == key {
+				return fmt.Sprintf("it stands in %s: {%s: …}", tag, k)
+			}
+		}
+	}
+	return ""
 }
 
 // didYouMean names the nearest of the names or, when none is near, all of them.

@@ -294,7 +294,7 @@ func (s *schema) mapping(t reflect.Type, is string, only []string) node {
 func (s *schema) action(verb string, t reflect.Type) node {
 	switch t.Elem() {
 	case reflect.TypeFor[DevicesAction]():
-		m := s.mapping(t.Elem(), "", slices.Concat([]string{"where", "share", "count"}, takes(verb)))
+		m := s.mapping(t.Elem(), "", takes(verb))
 		if must := needs(verb); must != nil {
 			m["required"] = must
 		}

@@ -29,6 +29,9 @@ func (c *compiler) cluster(x *ClusterSpec) {
 		c.add(x.At, "cluster has no nodes")
 	}
 	nodes := c.nodes(x.Nodes)
+	if len(x.Nodes) == 0 {
+		nodes = nil // which is told already
+	}
 	names := map[string]Pos{}
 	groups := []string{}
 	var macs []macRange
