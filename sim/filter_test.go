@@ -101,7 +101,7 @@ func TestQuery_Problems(t *testing.T) {
 		Window:        sim.Window{From: ris.Now(), Until: ris.Now().Add(-time.Second)},
 	})
 	require.EqualError(t, err, `unknown operation "selectCmDevices"; did you mean "selectCmDevice"?
-unknown fault "rate"; expected one of rateLimit, session, malformed, badValue, internal
+unknown fault "rate"; did you mean "rateLimit"?
 unknown advice "ext-wildcards"; did you mean "ext-wildcard"?
 unknown stateInfo "maybe"; expected one of sent, none
 status 42 is not one of HTTP, which are 100 to 599

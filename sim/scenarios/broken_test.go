@@ -101,6 +101,7 @@ func TestLoad_RefusesTooMuch(t *testing.T) {
 		{"too deep", "timeline: " + strings.Repeat("[", 20000), "not YAML: exceeded max depth of 10000"},
 		{"5 million events", "timeline: [{every: 1s, times: 5000001, do: {log: x}}]\n", "timeline[0] comes to 5,000,001 events, and at most 5,000,000 are run"},
 		{"after a loop", "timeline:\n- {id: a, every: 1s, times: 5000001, do: {log: x}}\n- {after: a, do: {log: x}}", "a comes to 5,000,001 events"},
+		{"wildcards", "timeline: [{at: 1s, do: {devices.bounce: {where: {name: [x*" + strings.Repeat(", x*", 1000) + "]}}}}]", "name has 1,001 texts with a *, and at most 1,000 are compared"},
 		{"churn", "timeline: [{at: 0s, for: 100d, do: {churn: {rate: 1/s}}}]\n", "timeline[0] comes to 8,640,000 events"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

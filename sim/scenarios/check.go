@@ -47,6 +47,9 @@ func (p *Program) Check(s *cluster.Snapshot) error {
 		}
 	}
 	for _, st := range p.steps {
+		if len(c.list) == maxProblems {
+			break // each selector that matches nothing takes a look at all devices, and no more is shown
+		}
 		c.step(st)
 	}
 	return c.err()
@@ -86,6 +89,7 @@ type checker struct {
 	s           *cluster.Snapshot
 	nodes, apps []string
 	added       []*cluster.Device // by the scenario itself
+	groups      []string          // of the devices; nil: not gathered yet
 	events      float64
 	tooMany     bool
 }
@@ -207,9 +211,13 @@ func (c *checker) where(w *where, noneIsFine bool) int {
 		return n
 	}
 	// Say which key it is, when one alone matches nothing.
-	var groups []string
-	for d := range c.devices {
-		groups = append(groups, d.Group)
+	if c.groups == nil {
+		for d := range c.devices {
+			if len(c.groups) == 0 || c.groups[len(c.groups)-1] != d.Group {
+				c.groups = append(c.groups, d.Group)
+			}
+		}
+		c.groups = unique(c.groups)
 	}
 	alone := func(only where) bool {
 		for d := range c.devices {
@@ -226,7 +234,7 @@ func (c *checker) where(w *where, noneIsFine bool) int {
 		only  where
 		names []string
 	}{
-		{"group", src.Group, where{groups: w.groups}, unique(groups)},
+		{"group", src.Group, where{groups: w.groups}, c.groups},
 		{"name", src.Name, where{names: w.names}, nil},
 		{"class", src.Class, where{classes: w.classes}, nil},
 		{"model", src.Model, where{models: w.models}, nil},

@@ -610,7 +610,7 @@ func (c *compiler) match(m *RequestMatch) *match {
 	if m == nil {
 		return nil
 	}
-	out := &match{nodes: newPatterns(m.Node), users: newPatterns(m.User), src: m}
+	out := &match{nodes: c.patterns(m.Node, "node"), users: c.patterns(m.User, "user"), src: m}
 	for _, t := range m.Operation {
 		out.operations = append(out.operations, c.word(t, "operation", operations))
 	}
@@ -653,21 +653,31 @@ func (c *compiler) model(t Text) uint32 {
 	return n
 }
 
+func (c *compiler) patterns(ts Texts, key string) patterns {
+	p := newPatterns(ts)
+	if n := len(p.wild); n > maxWild {
+		c.add(ts[0].At, "%s has %s texts with a *, and at most %s are compared", key, grouped(float64(n)), grouped(maxWild))
+	}
+	return p
+}
+
 func (c *compiler) where(w *Where) *where {
 	if w == nil {
 		return &where{}
 	}
 	out := &where{
-		groups: newPatterns(w.Group), names: newPatterns(w.Name), descriptions: newPatterns(w.Description), loads: newPatterns(w.Load),
+		groups: c.patterns(w.Group, "group"), names: c.patterns(w.Name, "name"), descriptions: c.patterns(w.Description, "description"), loads: c.patterns(w.Load, "load"),
 		classes:   enum(c, w.Class, "class", cluster.UnknownClass),
 		protocols: enum(c, w.Protocol, "protocol", cluster.UnknownProtocol),
 		statuses:  enum(c, w.Status, "status", cluster.UnknownStatus),
 		downloads: enum(c, w.Download, "download state", cluster.UnknownDownload),
 		src:       w,
 	}
-	for _, t := range w.Number {
-		out.numbers = append(out.numbers, fold(strings.ReplaceAll(t.Text, `\+`, "+")))
+	numbers := slices.Clone(w.Number)
+	for i := range numbers {
+		numbers[i].Text = strings.ReplaceAll(numbers[i].Text, `\+`, "+")
 	}
+	out.numbers = c.patterns(numbers, "number")
 	for _, t := range w.Node {
 		out.nodes = append(out.nodes, fold(t.Text))
 	}

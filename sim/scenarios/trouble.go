@@ -90,7 +90,7 @@ func (m *match) hits(r *Request) bool {
 
 // onlyNodes says that the match asks for nothing but the node, which is known before there is a request.
 func (m *match) onlyNodes() bool {
-	return m == nil || len(m.operations)+len(m.users) == 0 && m.xpath == nil
+	return m == nil || len(m.operations) == 0 && m.users.empty() && m.xpath == nil
 }
 
 // Impairment is trouble that the simulator injects, ready to be used: the requests that it hits and what happens to

@@ -237,46 +237,65 @@ func words[T interface {
 }
 
 // fold is the form in which texts that differ only in case are equal.
-func fold(text string) string { return strings.ToUpper(strings.ToLower(text)) }
+func fold(text string) string {
+	for i := range len(text) {
+		if c := text[i]; c >= 0x80 || 'a' <= c && c <= 'z' {
+			return strings.ToUpper(strings.ToLower(text))
+		}
+	}
+	return text // as most names of devices are
+}
 
 // wild compares a text with a pattern in which * stands for any text, also none (rule W1); both are folded.
 func wild(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
+	prefix, rest, star := strings.Cut(pattern, "*")
+	if !star {
 		return pattern == text
 	}
-	text, ok := strings.CutPrefix(text, parts[0])
-	if !ok {
-		return false
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		i := strings.Index(text, part)
-		if i < 0 {
-			return false
+	text, ok := strings.CutPrefix(text, prefix)
+	for ok {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(text, part)
 		}
-		text = text[i+len(part):]
+		_, text, ok = strings.Cut(text, part)
+		rest = after
 	}
-	return strings.HasSuffix(text, parts[len(parts)-1])
+	return false
 }
 
-// patterns are alternatives with wildcards, folded; none means any text.
-type patterns []string
+// patterns are alternatives with wildcards, folded; none means any text. Texts without a * are looked up, so that a list of
+// thousands of names costs no more than one.
+type patterns struct {
+	exact map[string]bool
+	wild  []string
+}
+
+// maxWild is how many texts with a * one key of a selector may have: each of them is compared with every device.
+const maxWild = 1000
 
 func newPatterns(ts Texts) patterns {
-	var out patterns
+	var p patterns
 	for _, t := range ts {
-		out = append(out, fold(t.Text))
+		if text := fold(t.Text); strings.Contains(text, "*") {
+			p.wild = append(p.wild, text)
+		} else {
+			if p.exact == nil {
+				p.exact = make(map[string]bool, len(ts))
+			}
+			p.exact[text] = true
+		}
 	}
-	return out
+	return p
 }
 
-func (p patterns) match(text string) bool {
-	return len(p) == 0 || p.any(text)
-}
+func (p patterns) empty() bool { return len(p.exact)+len(p.wild) == 0 }
+
+func (p patterns) match(text string) bool { return p.empty() || p.any(text) }
 
 func (p patterns) any(text string) bool {
 	text = fold(text)
-	return slices.ContainsFunc(p, func(one string) bool { return wild(one, text) })
+	return p.exact[text] || slices.ContainsFunc(p.wild, func(one string) bool { return wild(one, text) })
 }
 
 // where is a selector made ready. The zero value selects every device.
@@ -325,14 +344,14 @@ func (w *where) configured(d *cluster.Device) bool {
 }
 
 func (w *where) hasNumber(lines []string) bool {
-	return len(w.numbers) == 0 || slices.ContainsFunc(lines, func(dn string) bool {
+	return w.numbers.empty() || slices.ContainsFunc(lines, func(dn string) bool {
 		return w.numbers.any(strings.ReplaceAll(dn, `\+`, "+"))
 	})
 }
 
 // volatile says that something in the selector depends on how a device is doing.
 func (w *where) volatile() bool {
-	return len(w.nodes)+len(w.statuses)+len(w.downloads)+len(w.loads) > 0
+	return len(w.nodes)+len(w.statuses)+len(w.downloads) > 0 || !w.loads.empty()
 }
 
 // doing compares the latest record of a device; one without records has none that matches.
