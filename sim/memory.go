@@ -204,8 +204,10 @@ func (s *stream) write(b []byte) (n int, err error) {
 	defer s.mu.Unlock()
 	for {
 		switch {
-		case s.ended || s.deaf:
+		case s.ended:
 			return n, io.ErrClosedPipe
+		case s.deaf:
+			return n, syscall.EPIPE // as a socket says of an end that has gone
 		case passed(s.writeBy):
 			return n, os.ErrDeadlineExceeded
 		}

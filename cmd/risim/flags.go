@@ -148,7 +148,7 @@ func readyClusters() string {
 func readyScenarios() string {
 	var b strings.Builder
 	for _, s := range fixtures.ReadyScenarios() {
-		fmt.Fprintf(&b, "\n  %-20s%s", s.Name, s.Summary)
+		fmt.Fprintf(&b, "\n  %-22s%s", s.Name, s.Summary)
 	}
 	return b.String()
 }
