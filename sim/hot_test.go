@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,14 +22,18 @@ type hotPath struct {
 	names   []string // of phones
 }
 
-func newHotPath(tb testing.TB, devices int) *hotPath {
+func newHotPath(tb testing.TB, devices int, manual bool) *hotPath {
 	tb.Helper()
-	ris, err := Start(tb.Context(), Options{
-		Devices: devices, InMemory: true, Scenario: "churn.yaml",
+	o := Options{
+		Devices: devices, InMemory: true, Manual: manual, Scenario: "churn.yaml",
 		Set: []string{"rateLimit=1000000000", "unbounded=true"},
 		ScenarioFS: fstest.MapFS{"churn.yaml": {Data: fmt.Appendf(nil,
 			"scenario: churn\ntimeline: [{at: 0s, for: 1h, do: {churn: {where: {class: Phone}, rate: %d/min, away: 30s}}}]\n", max(1, devices/100))}},
-	})
+	}
+	if manual {
+		o.JournalSize, o.JournalRaw = 10, 5 // soon full, from when on entries use the memory of older ones
+	}
+	ris, err := Start(tb.Context(), o)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, ris.Close()) })
 	h := &hotPath{ris: ris, handler: newHandler(ris.service, ris.endpoints[0].node)}
@@ -124,7 +127,7 @@ func (h *hotPath) workloads(tb testing.TB) []struct {
 
 // From the bytes of a request to those of its answer, with all but net/http.
 func BenchmarkAnswer(b *testing.B) {
-	h := newHotPath(b, 40_000)
+	h := newHotPath(b, 40_000, false)
 	for _, w := range h.workloads(b) {
 		b.Run(w.name, func(b *testing.B) {
 			h.send(b, w.q)
@@ -139,5 +142,3 @@ func BenchmarkAnswer(b *testing.B) {
 		})
 	}
 }
-
-var _ = time.Now

@@ -143,7 +143,8 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 		}
 		mem.appendCti(&res, f)
 	} else {
-		res := snap.Select(q.device)
+		res := &mem.result
+		snap.SelectInto(res, q.device)
 		x.Found, x.Verdict, caseOnly, first = res.Found, res.Since, res.CaseOnly, res.Nodes[0].Node
 		for i := range res.Nodes {
 			x.note(&res.Nodes[i].NodeAnswer, len(res.Nodes[i].Devices))
@@ -151,7 +152,7 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 		if name := res.Twice(); name != "" {
 			x.advise(AdviceDuplicates, quoted(string(name)))
 		}
-		mem.appendDevices(&res, f)
+		mem.appendDevices(res, f)
 	}
 	x.StateOut = mem.stateText()
 	if set.revealTruncation {

@@ -19,6 +19,7 @@ type scratch struct {
 	body     []byte    // of the request
 	builder  requestBuilder
 	texts    []string // room for the lists of a query
+	result   cluster.DeviceResult
 	marks    []cluster.Mark
 	view     cluster.View
 	state    []byte // StateInfo of the answer
@@ -39,6 +40,9 @@ func (mem *scratch) tidy() bool {
 	clear(mem.exchange.Advice)
 	mem.exchange = Exchange{}
 	mem.reply = reply{}
+	for i := range mem.result.Nodes {
+		clear(mem.result.Nodes[i].Devices) // which hold on to a snapshot
+	}
 	b := &mem.builder.req
 	return cap(mem.out) <= keptAnswer && cap(mem.body) <= keptRequest &&
 		max(cap(mem.texts), cap(b.Items), cap(b.DevNames), cap(b.DirNumbers)) <= keptTexts
