@@ -51,6 +51,9 @@ type Program struct {
 	Users   []User
 	Cluster *ClusterSpec // as written and checked; nil when the file has none
 
+	// State is how everything stands at the start, in place of Cluster: the section state of a snapshot. Nil when the file has none.
+	State *cluster.State
+
 	file  *File
 	steps []*step // impairments, timeline, expectations: the order at one instant
 	lifts []Text  // ids
@@ -214,7 +217,11 @@ func compile(p *problems, f *File, o Options) *Program {
 	}
 	if f.Cluster != nil {
 		c.cluster(f.Cluster)
+		if f.stateAt.Line > 0 {
+			c.add(f.stateAt, "the file has the sections cluster and state; expected one or the other")
+		}
 	}
+	prog.State = f.state
 	for i, t := range f.Impairments {
 		c.trouble(i, t)
 	}

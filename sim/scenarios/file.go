@@ -39,6 +39,7 @@ func Parse(name string, data []byte) (*File, error) {
 
 // parse gives what could be read, with the problems in p; nil when nothing could.
 func parse(p *problems, data []byte) *File {
+	data, state, line := cutState(data)
 	root := document(p, data, "the file is empty; a scenario has some of "+list(keysOf(reflect.TypeOf(File{}))))
 	if root == nil {
 		return nil
@@ -46,6 +47,9 @@ func parse(p *problems, data []byte) *File {
 	f := &File{name: p.file, lines: p.lines}
 	r := reader{problems: p}
 	r.value(root, reflect.ValueOf(f).Elem(), "the file", 0)
+	if line > 0 {
+		f.state, f.stateAt = readState(p, state, line), Pos{line - 1, 1}
+	}
 	return f
 }
 

@@ -1,6 +1,10 @@
 package scenarios
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/risim/risim/sim/cluster"
+)
 
 // The types of this file are a scenario as written: every value is text with its place, nothing is understood yet.
 // The keys are the yaml tags; a doc tag is one sentence for whoever writes the file. An is tag says what kind of text it is
@@ -61,6 +65,9 @@ type File struct {
 	name   string
 	lines  []string
 	byHand bool // it is not a whole scenario, and can be about what others have done
+
+	state   *cluster.State // see state.go; nil: there is no section state, or it is wrong
+	stateAt Pos            // where that stands
 }
 
 // Clock is the clock section.
