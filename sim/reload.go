@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/risim/risim/sim/cluster"
 	"github.com/risim/risim/sim/scenarios"
 	"github.com/risim/risim/sim/soap"
 )
@@ -201,7 +203,14 @@ func (p *Plan) planCluster() error {
 	err = to.program.Check(store.Snapshot())
 	_, was := from.cluster()
 	home, is := to.cluster()
-	if was.Same(is) {
+	if !reflect.DeepEqual(from.state(), to.state()) {
+		at := scenarios.Pos{}
+		if to.program.State != nil {
+			at = to.program.StateAt()
+		}
+		return errors.Join(err, scenarios.Problems{to.program.Problem(at, "state: how the cluster stood at the start was another; another one needs a restart")})
+	}
+	if was.Same(is) || to.program.State != nil {
 		p.clusters = &clusterDifference{}
 		return err
 	}
@@ -211,6 +220,14 @@ func (p *Plan) planCluster() error {
 	}
 	p.clusters = compareClusters(&old, &m)
 	return together([]error{err, p.clusters.needsRestart(home, is)})
+}
+
+// state is how everything stood at the start, when the scenario says it.
+func (s *source) state() *cluster.State {
+	if s.program == nil {
+		return nil
+	}
+	return s.program.State
 }
 
 // cluster is where the cluster is written: the file, and the section in it; nil when no file says it.
@@ -396,5 +413,5 @@ func (p *Plan) reconfigure(at time.Duration) error {
 		said = append(said, d.String())
 	}
 	world{s}.Log(scenarios.Event{At: at, Last: at, Cause: cause, Action: "reload", Devices: -1, Detail: strings.Join(said, "; ")})
-	return s.service.SetSettings(set) // which are valid
+	return s.put(set) // which are valid
 }

@@ -250,10 +250,18 @@ func (o *Options) scenarioCluster(prog *scenarios.Program) (*cluster.Store, erro
 type made struct {
 	config cluster.Config
 	states []cluster.SetNodeState
+	state  *cluster.State // instead of both: how everything stands
 }
 
 // store starts the cluster. What is wrong with it stands in prog, as far as anybody knows where.
 func (m *made) store(prog *scenarios.Program, start time.Time) (*cluster.Store, error) {
+	if m.state != nil {
+		store, err := cluster.FromState(*m.state)
+		if err != nil {
+			return nil, scenarios.Problems{prog.Problem(prog.StateAt(), "state: %s", strings.ReplaceAll(err.Error(), "\n", "; "))}
+		}
+		return store, nil
+	}
 	store, err := cluster.New(start, m.config)
 	if err == nil && len(m.states) > 0 {
 		changes := make([]cluster.Change, len(m.states))
@@ -274,6 +282,10 @@ func (o *Options) scenarioConfig(prog *scenarios.Program, spec *scenarios.Cluste
 		return made{}, scenarios.Problems{prog.Problem(at, format, args...)}
 	}
 	switch {
+	case prog.State != nil && (o.Cluster != "" || o.Config != nil || o.Devices != 0):
+		return wrong(prog.StateAt(), "the scenario says how a cluster stands, and the options have another one, or another size: choose one of them")
+	case prog.State != nil:
+		return made{state: prog.State}, nil
 	case spec == nil:
 		m.config, err = o.readyConfig()
 		return m, err
@@ -401,8 +413,8 @@ func (o *Options) readFile(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s cannot be read: %w", called, reasonOf(err))
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s cannot be read: it is not a regular file", called)
-	case info.Size() > scenarios.MaxSize:
-		return nil, fmt.Errorf("%s has %d bytes, and at most %d are read", called, info.Size(), scenarios.MaxSize)
+	case info.Size() > scenarios.MaxSize+scenarios.MaxState: // each of which has its own bound
+		return nil, fmt.Errorf("%s has %d bytes, and at most %d are read", called, info.Size(), scenarios.MaxSize+scenarios.MaxState)
 	}
 	data, err := fs.ReadFile(files, base)
 	if err != nil {

@@ -44,6 +44,7 @@ type Simulator struct {
 	client    *http.Client
 
 	doing     doing
+	moments   moments
 	reloading sync.Mutex  // held while another scenario takes the place of one
 	applying  sync.Mutex  // held over a change and its entry: the journal's order is the state's
 	setting   sync.Mutex  // held while settings or users are read, changed and put back
@@ -183,6 +184,7 @@ func (s *Simulator) run(ctx context.Context, plan listenPlan) error {
 	if prog == nil {
 		prog = &scenarios.Program{}
 	}
+	s.keepMoment(0, 0)
 	s.running = scenarios.Run(prog, world{s}, s.clock)
 	s.onClose("scenario", func() error { s.running.Stop(); return nil })
 	s.onClose("steps", func() error { s.stopPlays(); return nil })
@@ -353,7 +355,9 @@ func (s *Simulator) applyLocked(version uint64, cause scenarios.Cause, changes [
 	if err := s.store.Apply(now, changes...); err != nil {
 		return 0, err
 	}
-	return s.journal.event(now, &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes), Cause: cause}), nil
+	seq = s.journal.event(now, &Event{Version: s.store.Snapshot().Version, Changes: slices.Clone(changes), Cause: cause})
+	s.keepMoment(seq, len(changes))
+	return seq, nil
 }
 
 // Settings is how the service behaves now.
@@ -364,7 +368,16 @@ func (s *Simulator) Settings() soap.Settings { return s.service.Settings() }
 func (s *Simulator) SetSettings(set soap.Settings) error {
 	s.setting.Lock()
 	defer s.setting.Unlock()
-	return s.service.SetSettings(set)
+	return s.put(set)
+}
+
+// put makes settings take effect; it is called with setting held.
+func (s *Simulator) put(set soap.Settings) error {
+	if err := s.service.SetSettings(set); err != nil {
+		return err
+	}
+	s.keepMoment(s.JournalStats().Last, 0)
+	return nil
 }
 
 // Set changes one knob: see [soap.Settings.Set].
@@ -384,7 +397,7 @@ func (s *Simulator) SetKnobs(knobs ...scenarios.Setting) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return s.service.SetSettings(set)
+	return s.put(set)
 }
 
 // Users lists who may log in now, with passwords. The caller may change the list.

@@ -72,6 +72,9 @@ func (p *Program) Impairs() string {
 // Written is the file that the program was made of. It must not be changed.
 func (p *Program) Written() *File { return p.file }
 
+// StateAt is where the section state stands.
+func (p *Program) StateAt() Pos { return p.file.stateAt }
+
 // Problem makes a problem of the program's file, with the line as written. The zero Pos is the file's beginning.
 func (p *Program) Problem(at Pos, format string, args ...any) Problem {
 	one := problems{file: p.file.name, lines: p.file.lines}

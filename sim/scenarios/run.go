@@ -207,6 +207,17 @@ func (r *Running) stopLocked() {
 	}
 }
 
+// Restart runs the program from its beginning, which is the clock's present time, also after Stop and Finish: steps, counts of requests
+// and verdicts are as of a new run. What has happened to the cluster stays, and so does trouble that is in force.
+func (r *Running) Restart() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.prog
+	r.stopLocked()
+	r.prog, r.entries, r.judges, r.stopped, r.lookDue, r.lastSeen = &Program{}, nil, nil, false, false, r.world.Snapshot().Version
+	r.replace(p, 0)
+}
+
 // Done says that nothing more will happen by itself.
 func (r *Running) Done() bool {
 	_, more := r.Next()

@@ -27,6 +27,12 @@ func newOrigins() *origins {
 	return &origins{seed: maphash.MakeSeed(), queries: map[uint64][]uint64{}}
 }
 
+func (o *origins) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queries, o.order = map[uint64][]uint64{}, nil
+}
+
 // another says that a StateInfo is known to have come from other queries and not from this one.
 func (o *origins) another(state string, query uint64) bool {
 	key := maphash.String(o.seed, state)

@@ -110,6 +110,14 @@ func (s *Service) ExpireSessions(user string) int { return s.sessions.expire(use
 // whether there was one.
 func (s *Service) EndSession(r *http.Request) bool { return s.sessions.end(sessionIDs(nil, r)) }
 
+// Forget puts the service back as it was before the first request: nobody has logged in, nothing counts for the rate limit, and no
+// StateInfo is remembered. Session ids go on, so that no cookie of before is ever another's.
+func (s *Service) Forget() {
+	s.sessions.forget()
+	s.throttle.forget()
+	s.origins.forget()
+}
+
 // RateUse is how far the rate limit is used up (rule T1).
 type RateUse struct {
 	Limit int                      // requests that a window lets pass; 0: any number, and none are counted

@@ -42,6 +42,12 @@ func newSessions(seed uint64) *sessions {
 	return &sessions{ids: rand.NewPCG(seed, 0x4a53455353494f4e), byID: map[sessionID]int32{}, table: make([]session, 1)}
 }
 
+func (t *sessions) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byID, t.table = map[sessionID]int32{}, make([]session, 1)
+}
+
 type sessionState uint8
 
 const (

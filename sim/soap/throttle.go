@@ -43,6 +43,12 @@ func (t *throttle) at(node cluster.NodeName, set *Settings) *count {
 	return c
 }
 
+func (t *throttle) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts = nil
+}
+
 // allow says whether one more request may pass now, and counts it when it may, or when refused requests count too.
 func (t *throttle) allow(now time.Time, node cluster.NodeName, set *Settings) bool {
 	if set.rateLimit == 0 {
