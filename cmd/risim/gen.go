@@ -31,16 +31,20 @@ func newGen(stdout io.Writer) *cobra.Command {
 	f := &genFlags{}
 	cmd := &cobra.Command{
 		Use:   "gen [NAME]",
-		Short: "Write a cluster file to change and to use in scenarios",
+		Short: "Write a cluster file, or a ready scenario's, to change and to use",
 		Long: `Gen writes a file that describes a cluster: nodes, groups of devices, and applications. A scenario names it
 (cluster: ./site.yaml), risim serve serves it as it is, and risim check checks it.
 
 The cluster has the shape of a ready one, of the first unless you name another: as many devices of each
 kind, standing as they do, in groups that are few enough to read. --devices and --subscribers scale it.
-With --group it has those groups instead, each of one model and with numbers of its own.`,
+With --group it has those groups instead, each of one model and with numbers of its own.
+
+With the NAME of a ready scenario it writes that scenario's file, which begins with what a client should
+learn from it.`,
 		Example: `  risim gen -o site.yaml                            the shape of the ready cluster "default"
   risim gen enterprise --devices 500 --subscribers 3 -o site.yaml
   risim gen --subscribers 2 --group hq=300 --group lab="20,Cisco 7841" --group trunks="2,SIP Trunk"
+  risim gen wan-outage -o mine.yaml                 a ready scenario, to read or to change
   risim gen --list                                  what there is by name`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -107,6 +111,9 @@ func ready() string {
 
 // file is the cluster file.
 func (f *genFlags) file(name string) ([]byte, error) {
+	if slices.Contains(fixtures.ScenarioNames(), name) {
+		return f.scenario(name)
+	}
 	var l fixtures.Layout
 	from := fmt.Sprintf("in the shape of the ready cluster %q with seed %d", cmp.Or(name, fixtures.ReadyNames()[0]), cmp.Or(f.spec.Seed, 1))
 	if len(f.groups) > 0 {
@@ -119,8 +126,11 @@ func (f *genFlags) file(name string) ([]byte, error) {
 		}
 		l = f.described()
 	} else {
-		config, err := fixtures.Ready(name, f.spec)
-		if f.problems = append(f.problems, err); err == nil {
+		if _, err := (sim.Options{}).Named(cmp.Or(name, fixtures.ReadyNames()[0])); err != nil {
+			f.problems = append(f.problems, err)
+		} else if config, err := fixtures.Ready(name, f.spec); err != nil {
+			f.problems = append(f.problems, err)
+		} else {
 			l = fixtures.Shape(config)
 		}
 	}
@@ -136,6 +146,17 @@ func (f *genFlags) file(name string) ([]byte, error) {
 	}
 	return sim.ClusterFile(l, fmt.Sprintf("A cluster of %s on %s, %s.\n"+
 		"Names, addresses, descriptions and homes that are not written are drawn from the scenario's seed.\n", plural(devices, "device"), plural(len(l.Nodes), "node"), from))
+}
+
+// scenario is the file of a ready scenario, as it stands.
+func (f *genFlags) scenario(name string) ([]byte, error) {
+	if f.spec != (fixtures.Spec{}) || len(f.groups) > 0 {
+		f.problems = append(f.problems, fmt.Errorf("%q is a ready scenario, which is written as it stands: only -o and --force go with it", name))
+	}
+	if err := errors.Join(f.problems...); err != nil {
+		return nil, err
+	}
+	return fs.ReadFile(fixtures.ScenarioFS(), name+".yaml")
 }
 
 // described is the cluster of --group.
