@@ -11,8 +11,9 @@ import (
 // block is up to 256 devices that follow each other in name order, and the nodes' records of them. It is immutable once it
 // is in a snapshot: a change of a record copies the records of its block, some kilobytes, and nothing else.
 type block struct {
-	sheets []*sheet // nearly always one
-	order  []at     // where each device is written down; nil when that is all of the one sheet, in its order
+	sheet  *sheet   // of all its devices, in their order; nil when there are several, or order is another one
+	sheets []*sheet // else
+	order  []at     // where each device is written down
 	recs   []rec    // of the devices one after the other, each one's in node order
 	ends   []uint16 // by device: where its records end
 	conds  []*cond
@@ -63,8 +64,8 @@ func (b *block) len() int { return len(b.ends) }
 
 // device gives a device as it is written down.
 func (b *block) device(i int) device {
-	if b.order == nil {
-		return device{b.sheets[0], i}
+	if b.sheet != nil {
+		return device{b.sheet, i}
 	}
 	o := b.order[i]
 	return device{b.sheets[o.sheet], int(o.item)}
@@ -85,8 +86,8 @@ func (b *block) chain(i int) []rec { return b.recs[b.start(i):b.ends[i]] }
 
 // find gives the device of a folded name.
 func (b *block) find(key string) (int, bool) {
-	if b.order == nil {
-		return b.sheets[0].find(key)
+	if b.sheet != nil {
+		return b.sheet.find(key)
 	}
 	i := b.from(key)
 	return i, i < b.len() && b.key(i) == key
@@ -112,14 +113,13 @@ func (b *block) kept(r *rec) kept {
 	return k
 }
 
-// pack makes a kept of a record of a device that has these configured lines, all but its cond.
-func pack(r *Record, node int, lines []string) kept {
+// pack makes a kept of a record, all but its cond; state is the lineState.
+func pack(r *Record, node int, state uint8) kept {
 	p := kept{rec: rec{stateID: r.StateID, stamp: r.TimeStamp, node: uint16(node), status: r.Status}}
 	if n, ok := r.Attempts.Get(); ok {
 		p.attempts = n
 		p.has |= hasAttempts
 	}
-	state := lineState(r.Lines, lines)
 	p.has |= state * lineBits
 	v4 := !r.IPv4.IsValid()
 	if r.IPv4.Is4() {
@@ -144,16 +144,16 @@ func pack(r *Record, node int, lines []string) kept {
 	return p
 }
 
-// lineState says how a record's lines are kept.
-func lineState(have []Line, configured []string) uint8 {
+// lineState says how a record's lines are kept. The device has n configured lines, which next gives one after the other.
+func lineState(have []Line, n int, next func() string) uint8 {
 	if len(have) == 0 {
 		return noLines
 	}
-	if len(have) != len(configured) {
+	if len(have) != n {
 		return oddLines
 	}
 	for i := range have {
-		if have[i].Status != have[0].Status || have[i].Number != configured[i] {
+		if have[i].Status != have[0].Status || have[i].Number != next() {
 			return oddLines
 		}
 	}
@@ -356,23 +356,23 @@ const maxSheets = 16
 // that is on too many sheets or anew says that they are to be written together.
 func newBlock(entries []entry, anew bool) *block {
 	b := &block{}
-	plain := len(entries[0].sheet.items) == len(entries)
-	written := 0
+	plain, written := len(entries[0].sheet.items) == len(entries), 0
 	for i, e := range entries {
 		n := len(b.sheets)
-		if k := addOnce(&b.sheets, e.sheet); k == n {
+		if addOnce(&b.sheets, e.sheet) == n {
 			written += len(e.sheet.items)
 		}
 		plain = plain && e.item == i && e.sheet == entries[0].sheet
 	}
 	switch {
 	case plain:
+		b.sheet, b.sheets = b.sheets[0], nil
 	case anew || len(b.sheets) > maxSheets || written > 2*len(entries)+blockSize/4:
 		var w sheetWriter
 		for _, e := range entries {
 			w.copy(e.sheet, e.item)
 		}
-		b.sheets = []*sheet{w.sheet()}
+		b.sheet, b.sheets = w.sheet(), nil
 	default:
 		for _, e := range entries {
 			b.order = append(b.order, at{uint8(addOnce(&b.sheets, e.sheet)), uint8(e.item)})

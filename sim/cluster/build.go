@@ -244,7 +244,11 @@ func (c *crate) record(t *tx, k *kit, d *Device, r *Registration) {
 		return
 	}
 	checkRecord(&c.registrations, d.Name, r.Node, &r.Record)
-	p := pack(&r.Record, node, d.Lines)
+	next := 0
+	p := pack(&r.Record, node, lineState(r.Lines, len(d.Lines), func() string {
+		next++
+		return d.Lines[next-1]
+	}))
 	x := crated{rec: p.rec, cond: k.condOf(&r.Record)}
 	if p.odd != nil {
 		c.odds = append(c.odds, p.odd)
@@ -433,7 +437,7 @@ func (w *blockWriter) block(refs []ref) *block {
 		b.ends = append(b.ends, uint16(len(b.recs)))
 	}
 	b.conds, b.odds = slices.Clip(b.conds), slices.Clip(b.odds)
-	b.sheets = []*sheet{w.sheet.sheet()}
+	b.sheet = w.sheet.sheet()
 	return b
 }
 

@@ -92,8 +92,7 @@ func (c Configure) apply(t *tx) error {
 	entries := t.s.blocks[n].entries()
 	entries[slot%blockSize].device = is
 	t.own(n, newBlock(entries, false))
-	same := *t.s.roster
-	t.s.roster = &same
+	t.s.roster = t.s.roster.with(0)
 	return nil
 }
 

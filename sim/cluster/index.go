@@ -113,10 +113,12 @@ func (s *Snapshot) lookup() *index {
 		}
 		for _, b := range s.blocks {
 			first := len(x.sheets)
-			x.sheets = append(x.sheets, b.sheets...)
+			if x.sheets = append(x.sheets, b.sheets...); b.sheet != nil {
+				x.sheets = append(x.sheets, b.sheet)
+			}
 			for i := range b.len() {
 				sheet, d := first, b.device(i)
-				if b.order != nil {
+				if b.sheet == nil {
 					sheet += int(b.order[i].sheet)
 				}
 				chain := b.chain(i)

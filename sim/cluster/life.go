@@ -227,12 +227,7 @@ func (c Login) apply(t *tx) error {
 		r.Lines = lines(c.Lines, Registered)
 	}
 	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
-	for _, l := range r.Lines {
-		if l.Status != Registered {
-			r.Lines = withStatus(r.Lines, Registered)
-			break
-		}
-	}
+	restate(r.Lines, Registered)
 	return t.put(slot, h.node, r)
 }
 
@@ -250,7 +245,7 @@ func (c Logout) apply(t *tx) error {
 	r := h.Record
 	r.LoginUser = ""
 	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.now
-	r.Lines = lines(t.s.deviceAt(slot).lines(), Registered)
+	r.Lines = t.lines(slot)
 	return t.put(slot, h.node, r)
 }
 
@@ -464,9 +459,9 @@ func (t *tx) later(slot, node int) int64 {
 func (t *tx) up(slot, node int, r *Record) {
 	r.Status, r.Reason, r.TimeStamp = Registered, NoReason, t.later(slot, node)
 	if r.LoginUser == "" {
-		r.Lines = lines(t.s.deviceAt(slot).lines(), Registered)
+		r.Lines = t.lines(slot)
 	} else {
-		r.Lines = withStatus(r.Lines, Registered)
+		restate(r.Lines, Registered)
 	}
 }
 
@@ -486,7 +481,7 @@ func (t *tx) down(r *Record, status Status, reason Reason) {
 	if status == Rejected {
 		lineStatus = Rejected
 	}
-	r.Lines = withStatus(r.Lines, lineStatus)
+	restate(r.Lines, lineStatus)
 }
 
 // put is set after the checks that records from outside get.
@@ -511,10 +506,15 @@ func lines(numbers []string, status Status) []Line {
 	return out
 }
 
-func withStatus(from []Line, status Status) []Line {
-	out := slices.Clone(from)
-	for i := range out {
-		out[i].Status = status
+// lines are the configured lines of a device, all Registered.
+func (t *tx) lines(slot int) []Line {
+	list, _ := t.s.deviceAt(slot).numbers()
+	return list.as(Registered)
+}
+
+// restate gives lines another status. They must be the caller's own.
+func restate(lines []Line, status Status) {
+	for i := range lines {
+		lines[i].Status = status
 	}
-	return out
 }

@@ -95,8 +95,9 @@ func (c OpenDevices) apply(t *tx) error {
 			}
 			dev := t.s.deviceAt(slot)
 			d := CtiDevice{Name: t.s.name(slot), ControlsMedia: c.ControlsMedia}
-			for _, n := range dev.lines() {
-				d.Lines = append(d.Lines, CtiLine{Number: n})
+			list, _ := dev.numbers()
+			for _, l := range list.as(AnyStatus) {
+				d.Lines = append(d.Lines, CtiLine{Number: l.Number})
 			}
 			open(&d, t.now)
 			if i := slices.IndexFunc(a.Devices, func(o CtiDevice) bool { return fold(string(o.Name)) == dev.key() }); i >= 0 {

@@ -86,9 +86,11 @@ func NewDeviceRecord(d Device, r Record) DeviceRecord {
 	k := &kit{commons: new(commons)}
 	var w sheetWriter
 	w.device(&d, k)
-	p := pack(&r, 0, d.Lines)
+	at := device{w.sheet(), 0}
+	lines, _ := at.numbers()
+	p := pack(&r, 0, lines.state(r.Lines))
 	p.cond = k.cond(&r)
-	return DeviceRecord{block: newBlock([]entry{{device{w.sheet(), 0}, []kept{p}}}, false)}
+	return DeviceRecord{block: newBlock([]entry{{at, []kept{p}}}, false)}
 }
 
 // View is room into which DeviceRecords are read one after the other, without allocating for each. The zero value is

@@ -236,7 +236,7 @@ func (f *deviceFilter) configured(n, from, to int) bitset {
 	switch {
 	case f.loose == nil:
 		found.addRange(from, to)
-	case b.order != nil:
+	case b.sheet == nil:
 		for i := from; i < to; i++ {
 			if f.device(b.device(i)) {
 				found.add(i)
@@ -244,7 +244,7 @@ func (f *deviceFilter) configured(n, from, to int) bitset {
 		}
 		return found
 	case f.q.By == ByName:
-		sh := b.sheets[0]
+		sh := b.sheet
 		f.loose.find(sh.keys, b.len(), func(i int) int { return int(sh.items[i].key) }, &found)
 		for len(f.sure) > 0 && f.sure[0].hi <= slotOf(n, 0) {
 			f.sure = f.sure[1:]
@@ -256,7 +256,7 @@ func (f *deviceFilter) configured(n, from, to int) bitset {
 			found.addRange(max(p.lo-slotOf(n, 0), 0), min(p.hi-slotOf(n, 0), b.len()))
 		}
 	default:
-		f.loose.findFolded(b.sheets[0], &found)
+		f.loose.findFolded(b.sheet, &found)
 	}
 	if f.makes {
 		f.sieve(b, &found)
@@ -266,7 +266,7 @@ func (f *deviceFilter) configured(n, from, to int) bitset {
 
 // sieve leaves those devices of a block whose makes pass.
 func (f *deviceFilter) sieve(b *block, found *bitset) {
-	if b.order != nil {
+	if b.sheet == nil {
 		for i := found.next(0); i < b.len(); i = found.next(i + 1) {
 			if d := b.device(i); !f.make(d.sheet.make(d.item)) {
 				found.remove(i)
@@ -274,7 +274,7 @@ func (f *deviceFilter) sieve(b *block, found *bitset) {
 		}
 		return
 	}
-	sh := b.sheets[0]
+	sh := b.sheet
 	some := false
 	for m := range sh.makes {
 		f.passed[m] = f.make(sh.makes[m])

@@ -1,9 +1,9 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
-	"strings"
 )
 
 // How devices are kept: packed, so that a million of them fit into little memory and the garbage collector has nothing to
@@ -15,8 +15,8 @@ import (
 const blockSize = 256 // devices of a sheet and of a block, at most: an item's number is a byte
 
 type sheet struct {
-	keys         string // folded names
-	tags         string // of each key, eight bits of a hash
+	keys         string          // folded names
+	tags         [blockSize]byte // of each key, eight bits of a hash
 	descriptions string
 	rest         string // of each device: its name where that is not its key, and its lines; see appendRest
 	items        []item
@@ -76,12 +76,16 @@ func (sh *sheet) name(i int) DeviceName {
 func (d device) numbers() (lines lineList, has bool) {
 	extra := d.sheet.extra(d.item)
 	if extra[0] == 0 {
-		extra = extra[1:]
-	} else {
-		_, extra = cutText(extra)
+		return cutLines(extra[1:])
 	}
-	n, extra := cutUint(extra)
-	return lineList{max(n, 1) - 1, extra}, n > 0
+	_, extra = cutText(extra)
+	return cutLines(extra)
+}
+
+// cutLines reads lines as appendRest wrote them.
+func cutLines(text string) (lines lineList, has bool) {
+	n, text := cutUint(text)
+	return lineList{max(n, 1) - 1, text}, n > 0
 }
 
 // device is a device as it is written down.
@@ -95,23 +99,31 @@ func (d device) key() string { return d.sheet.key(d.item) }
 // homes are the nodes with which the device registers, best first.
 func (d device) homes() []NodeName { return d.sheet.places[d.sheet.items[d.item].place].homes }
 
-// lines unpacks the device's configured lines; nil when its class has none.
-func (d device) lines() []string {
-	list, has := d.numbers()
-	if !has {
-		return nil
-	}
-	out := make([]string, list.n)
-	for i := range out {
-		out[i], list = list.next()
-	}
-	return out
-}
-
 // lineList is directory numbers, packed.
 type lineList struct {
 	n    int
 	text string
+}
+
+// as makes lines of the numbers, all of a status; nil when there are none.
+func (l lineList) as(status Status) []Line {
+	if l.n == 0 {
+		return nil
+	}
+	out := make([]Line, l.n)
+	for i := range out {
+		out[i].Number, l = l.next()
+		out[i].Status = status
+	}
+	return out
+}
+
+// state is the lineState of a record of the device whose lines these are.
+func (l lineList) state(have []Line) uint8 {
+	return lineState(have, l.n, func() (number string) {
+		number, l = l.next()
+		return number
+	})
 }
 
 // next gives the first of the numbers, and the others.
@@ -151,11 +163,15 @@ func appendRest(b []byte, d *Device) []byte {
 		b = binary.AppendUvarint(b, uint64(len(d.Name))+1)
 		b = append(b, d.Name...)
 	}
-	if d.Lines == nil {
+	return appendLines(b, d.Lines)
+}
+
+func appendLines(b []byte, lines []string) []byte {
+	if lines == nil {
 		return append(b, 0)
 	}
-	b = binary.AppendUvarint(b, uint64(len(d.Lines))+1)
-	for _, l := range d.Lines {
+	b = binary.AppendUvarint(b, uint64(len(lines))+1)
+	for _, l := range lines {
 		b = binary.AppendUvarint(b, uint64(len(l)))
 		b = append(b, l...)
 	}
@@ -185,7 +201,7 @@ func cutText(s string) (text, rest string) {
 func (sh *sheet) find(key string) (int, bool) {
 	t := tag(key)
 	for from := 0; ; {
-		i := strings.IndexByte(sh.tags[from:], t)
+		i := bytes.IndexByte(sh.tags[from:len(sh.items)], t)
 		if i < 0 {
 			return 0, false
 		}
@@ -247,9 +263,10 @@ func addOnce[T any](list *[]*T, p *T) int {
 // sheet gives what has been written, and makes w ready for the next one.
 func (w *sheetWriter) sheet() *sheet {
 	sh := &sheet{
-		keys: string(w.keys), tags: string(w.tags), descriptions: string(w.descriptions), rest: string(w.rest),
+		keys: string(w.keys), descriptions: string(w.descriptions), rest: string(w.rest),
 		items: slices.Clone(w.items), makes: slices.Clone(w.makes), places: slices.Clone(w.places), ascii: true,
 	}
+	copy(sh.tags[:], w.tags)
 	for _, c := range w.descriptions {
 		if c >= 0x80 {
 			sh.ascii = false

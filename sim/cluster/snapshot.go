@@ -6,6 +6,7 @@ import (
 	"iter"
 	"sort"
 	"strings"
+	"sync"
 )
 
 // Snapshot is the whole cluster at one moment. It never changes: a request reads one snapshot and nothing else, and
@@ -41,8 +42,10 @@ type nodeView struct {
 type roster struct {
 	firsts []string // the first key of each block
 	heads  []head   // of firsts
-	starts []int    // how many devices come before each block
 	len    int      // devices
+
+	once   sync.Once
+	starts []int // how many devices come before each block; made when somebody asks for it
 }
 
 // head is the first bytes of a key, so that most keys are compared without looking at them.
@@ -63,8 +66,13 @@ func (h head) compare(o head) int {
 }
 
 func (r *roster) add(first string, n int) {
-	r.firsts, r.heads, r.starts = append(r.firsts, first), append(r.heads, headOf(first)), append(r.starts, r.len)
+	r.firsts, r.heads = append(r.firsts, first), append(r.heads, headOf(first))
 	r.len += n
+}
+
+// with is a roster of the same blocks with some devices more.
+func (r *roster) with(more int) *roster {
+	return &roster{firsts: r.firsts, heads: r.heads, len: r.len + more}
 }
 
 // block gives the number of the block to which a folded name belongs, -1 when there are no blocks.
@@ -187,10 +195,24 @@ func (s *Snapshot) Device(name DeviceName) (*Device, bool) {
 
 // At gives the device at a place in name order, from 0 to Len()-1. It is a copy.
 func (s *Snapshot) At(place int) *Device {
-	n := sort.SearchInts(s.roster.starts, place+1) - 1
-	at, d := s.blocks[n].device(place-s.roster.starts[n]), new(Device)
+	starts := s.starts()
+	n := sort.SearchInts(starts, place+1) - 1
+	at, d := s.blocks[n].device(place-starts[n]), new(Device)
 	at.sheet.unpack(at.item, d, nil)
 	return d
+}
+
+// starts gives how many devices come before each block.
+func (s *Snapshot) starts() []int {
+	r := s.roster
+	r.once.Do(func() {
+		sum := 0
+		for _, b := range s.blocks {
+			r.starts = append(r.starts, sum)
+			sum += b.len()
+		}
+	})
+	return r.starts
 }
 
 // Roster stands for who exists and how it is configured: while nobody is added, removed or configured anew, the snapshots

@@ -176,7 +176,8 @@ func (t *tx) change(slot, node int, r *Record, is device) {
 			r.TimeStamp = max(r.TimeStamp, was.stamp)
 		}
 		r.StateID = id
-		record = pack(r, node, is.lines())
+		lines, _ := is.numbers()
+		record = pack(r, node, lines.state(r.Lines))
 		record.cond = t.kit.cond(r)
 		n.records++
 		n.registered += btoi(r.Status == Registered)
@@ -256,19 +257,39 @@ func (t *tx) remove(gone map[int]bool) {
 }
 
 // regroup makes the blocks anew that have other devices now; -1 is a block before all. Adding or removing a device costs
-// the copy of its block and of the list of blocks.
+// the copy of its block, and now and then, when blocks come or go or begin with another device, of the roster.
 func (t *tx) regroup(edited map[int][]entry) {
 	if len(edited) == 0 {
 		return
 	}
 	s := t.s
-	blocks, most := make([]*block, 0, len(s.blocks)+len(edited)), len(s.blocks)+len(edited)
-	r := &roster{firsts: make([]string, 0, most), starts: make([]int, 0, most)}
-	put := func(n int) bool {
-		entries, ok := edited[n]
-		for _, b := range newBlocks(entries) {
+	more, same := 0, true
+	fresh := make(map[int][]*block, len(edited))
+	for n, entries := range edited {
+		blocks := newBlocks(entries)
+		for _, b := range blocks {
 			b.owner = t.owner
-			blocks = append(blocks, b)
+			more += b.len()
+		}
+		fresh[n] = blocks
+		if n >= 0 {
+			more -= s.blocks[n].len()
+		}
+		same = same && n >= 0 && len(blocks) == 1 && blocks[0].key(0) == s.roster.firsts[n]
+	}
+	if same {
+		for n, blocks := range fresh {
+			s.blocks[n] = blocks[0]
+		}
+		s.roster = s.roster.with(more)
+		return
+	}
+	most := len(s.blocks) + len(edited)
+	all, r := make([]*block, 0, most), &roster{firsts: make([]string, 0, most), heads: make([]head, 0, most)}
+	put := func(n int) bool {
+		blocks, ok := fresh[n]
+		for _, b := range blocks {
+			all = append(all, b)
 			r.add(b.key(0), b.len())
 		}
 		return ok
@@ -276,11 +297,11 @@ func (t *tx) regroup(edited map[int][]entry) {
 	put(-1)
 	for n, b := range s.blocks {
 		if !put(n) {
-			blocks = append(blocks, b)
+			all = append(all, b)
 			r.add(s.roster.firsts[n], b.len())
 		}
 	}
-	s.blocks, s.roster = blocks, r
+	s.blocks, s.roster = all, r
 }
 
 // collateAnew says that a node came, went or lost its records: what is the newest record of a device may have changed
