@@ -11,15 +11,16 @@ import (
 // block is up to 256 devices that follow each other in name order, and the nodes' records of them. It is immutable once it
 // is in a snapshot: a change of a record copies the records of its block, some kilobytes, and nothing else.
 type block struct {
-	sheet  *sheet   // of all its devices, in their order; nil when there are several, or order is another one
-	sheets []*sheet // else
-	order  []at     // where each device is written down
-	recs   []rec    // of the devices one after the other, each one's in node order
-	ends   []uint16 // by device: where its records end
-	conds  []*cond
-	odds   []*odd
-	owner  *owner // see tx
-	waste  int    // how many of conds and odds may be needed no more
+	sheet    *sheet   // of all its devices, in their order; nil when there are several, or order is another one
+	sheets   []*sheet // else
+	order    []at     // where each device is written down
+	recs     []rec    // of the devices one after the other, each one's in node order
+	ends     []uint16 // by device: where its records end
+	statuses []byte   // of recs, once more: queries look for them all
+	conds    []*cond
+	odds     []*odd
+	owner    *owner // see tx
+	waste    int    // how many of conds and odds may be needed no more
 }
 
 // at is a place in a block's sheets.
@@ -34,7 +35,7 @@ type rec struct {
 	cond     uint16 // in block.conds
 	odd      uint16 // in block.odds, and one more; 0 for none
 	node     uint16
-	status   Status // of the cond too; here because queries ask for it
+	status   Status // of the cond too
 	has      uint8
 }
 
@@ -238,6 +239,7 @@ func (k *kept) eachNumber(d device, yield func(string) bool) {
 func (b *block) clone() *block {
 	c := *b
 	c.recs, c.ends = append(make([]rec, 0, len(b.recs)+1), b.recs...), slices.Clone(b.ends)
+	c.statuses = append(make([]byte, 0, len(b.statuses)+1), b.statuses...)
 	c.conds, c.odds = append(make([]*cond, 0, len(b.conds)+1), b.conds...), append(make([]*odd, 0, len(b.odds)+1), b.odds...)
 	return &c
 }
@@ -256,10 +258,10 @@ func (b *block) put(i, node int, k kept) {
 	shift := 0
 	switch {
 	case k.cond == nil && had:
-		b.recs = slices.Delete(b.recs, n, n+1)
+		b.recs, b.statuses = slices.Delete(b.recs, n, n+1), slices.Delete(b.statuses, n, n+1)
 		shift = -1
 	case k.cond != nil && !had:
-		b.recs = slices.Insert(b.recs, n, rec{})
+		b.recs, b.statuses = slices.Insert(b.recs, n, rec{}), slices.Insert(b.statuses, n, 0)
 		shift = 1
 	}
 	if shift != 0 {
@@ -268,7 +270,7 @@ func (b *block) put(i, node int, k kept) {
 		}
 	}
 	if k.cond != nil {
-		b.recs[n] = b.add(k)
+		b.recs[n], b.statuses[n] = b.add(k), byte(k.status)
 	}
 	if b.waste > blockSize {
 		b.tidy()
@@ -380,7 +382,7 @@ func newBlock(entries []entry, anew bool) *block {
 	}
 	for _, e := range entries {
 		for _, k := range e.recs {
-			b.recs = append(b.recs, b.add(k))
+			b.recs, b.statuses = append(b.recs, b.add(k)), append(b.statuses, byte(k.status))
 		}
 		b.ends = append(b.ends, uint16(len(b.recs)))
 	}
@@ -404,15 +406,15 @@ func (b *block) knows(node int) bool { return on(b.recs, node) != nil }
 
 // forget drops all records of a node.
 func (b *block) forget(node int) {
-	recs := b.recs[:0]
+	recs, statuses := b.recs[:0], b.statuses[:0]
 	for i, from := 0, 0; i < len(b.ends); i++ {
 		for _, r := range b.recs[from:b.ends[i]] {
 			if int(r.node) != node {
-				recs = append(recs, r)
+				recs, statuses = append(recs, r), append(statuses, byte(r.status))
 			}
 		}
 		from, b.ends[i] = int(b.ends[i]), uint16(len(recs))
 	}
-	b.recs = recs
+	b.recs, b.statuses = recs, statuses
 	b.tidy()
 }

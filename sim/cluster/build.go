@@ -406,7 +406,7 @@ func (w *blockWriter) block(refs []ref) *block {
 		}
 	}
 	w.touched = touched
-	b := &block{recs: make([]rec, 0, recs), ends: make([]uint16, 0, len(refs))}
+	b := &block{recs: make([]rec, 0, recs), statuses: make([]byte, 0, recs), ends: make([]uint16, 0, len(refs))}
 	for _, r := range refs {
 		c := &w.crates[r.crate]
 		x := &c.rows[r.row]
@@ -419,7 +419,7 @@ func (w *blockWriter) block(refs []ref) *block {
 			w.sheet.places = append(w.sheet.places, w.commons.places.list[x.place])
 		}
 		text := c.text[x.text:]
-		w.sheet.add(text[:x.key], text[x.key:x.key+x.description], text[x.key+x.description:x.key+x.description+x.rest], uint8(mk), uint8(pl))
+		w.sheet.add(text[:x.key], text[x.key:x.key+x.description], text[x.key+x.description:x.key+x.description+x.rest], mk, pl)
 		for k := range c.recs[x.rec : x.rec+x.recs] {
 			p := &c.recs[int(x.rec)+k]
 			cond, isNew := w.conds.of(p.cond, len(b.conds))
@@ -432,7 +432,7 @@ func (w *blockWriter) block(refs []ref) *block {
 				b.odds = append(b.odds, c.odds[p.odd-1])
 				r.odd = uint16(len(b.odds))
 			}
-			b.recs = append(b.recs, r)
+			b.recs, b.statuses = append(b.recs, r), append(b.statuses, byte(r.status))
 		}
 		b.ends = append(b.ends, uint16(len(b.recs)))
 	}

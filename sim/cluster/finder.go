@@ -24,6 +24,21 @@ func (s *bitset) addRange(from, to int) {
 	}
 }
 
+// keep removes those that are not in another set.
+func (s *bitset) keep(o bitset) {
+	for w := range s {
+		s[w] &= o[w]
+	}
+}
+
+func (s *bitset) len() int {
+	n := 0
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
 // next gives the first device from i on, blockSize when there is none.
 func (s *bitset) next(i int) int {
 	for w := i / 64; w < len(s); w++ {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"sync"
@@ -83,10 +84,12 @@ type deviceFilter struct {
 	m     matcher
 	model uint32
 
-	sure   []span  // with loose: the devices whose names match
-	loose  *finder // of names or descriptions: all that cannot be found by their order; nil when there is no such item
-	makes  bool    // there are filters on what a make has
-	passed [blockSize]bool
+	sure   []span          // with loose: the devices whose names match
+	loose  *finder         // of names or descriptions: all that cannot be found by their order; nil when there is no such item
+	makes  bool            // there are filters on what a make has
+	rare   bool            // a status is asked for that few records have
+	passed [blockSize]bool // of a sheet's makes: those that pass
+	bit    [blockSize]uint64
 	spans  []span // the plan
 }
 
@@ -100,6 +103,7 @@ func (f *deviceFilter) init(s *Snapshot, q DeviceQuery) {
 		f.model = 0
 	}
 	f.makes = q.Class != AnyClass || f.model != 0 || q.Protocol != AnyProtocol
+	f.rare = q.Status != AnyStatus && q.Status != Registered
 	f.m.fold, f.m.number, f.m.v4, f.m.v6 = q.By == ByName || q.By == ByDescription, q.By == ByDirNumber, q.By == ByIPv4, q.By == ByIPv6
 	f.m.init(q.Items, q.Literal)
 }
@@ -258,7 +262,10 @@ func (f *deviceFilter) configured(n, from, to int) bitset {
 	default:
 		f.loose.findFolded(b.sheet, &found)
 	}
-	if f.makes {
+	if f.rare {
+		found.keep(f.withStatus(b))
+	}
+	if f.makes && found != (bitset{}) {
 		f.sieve(b, &found)
 	}
 	return found
@@ -277,22 +284,45 @@ func (f *deviceFilter) sieve(b *block, found *bitset) {
 	sh := b.sheet
 	some := false
 	for m := range sh.makes {
-		f.passed[m] = f.make(sh.makes[m])
-		some = some || f.passed[m]
+		f.passed[m], f.bit[m] = f.make(sh.makes[m]), 0
+		if f.passed[m] {
+			f.bit[m], some = 1, true
+		}
 	}
 	if !some {
 		*found = bitset{}
 		return
 	}
-	for w := range found {
-		var passed uint64
-		for i := len(sh.items[min(64*w, len(sh.items)):min(64*w+64, len(sh.items))]) - 1; i >= 0; i-- {
-			passed <<= 1
-			if f.passed[sh.items[64*w+i].make] {
-				passed |= 1
+	if found.len() < blockSize/8 {
+		for i := found.next(0); i < b.len(); i = found.next(i + 1) {
+			if !f.passed[sh.makeOf[i]] {
+				found.remove(i)
 			}
 		}
+		return
+	}
+	for w := range found {
+		var passed uint64
+		for i := min(64*w+64, len(sh.makeOf)) - 1; i >= 64*w; i-- {
+			passed = passed<<1 | f.bit[sh.makeOf[i]]
+		}
 		found[w] &= passed
+	}
+}
+
+// withStatus gives the devices of a block of which any record has the status that is asked for. Only when that is what few
+// have is it quicker than looking at each.
+func (f *deviceFilter) withStatus(b *block) (found bitset) {
+	i := 0
+	for from := 0; ; from++ {
+		k := bytes.IndexByte(b.statuses[from:], byte(f.q.Status))
+		if k < 0 {
+			return found
+		}
+		for from += k; int(b.ends[i]) <= from; {
+			i++
+		}
+		found.add(i)
 	}
 }
 

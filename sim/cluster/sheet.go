@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"unicode/utf8"
 )
 
 // How devices are kept: packed, so that a million of them fit into little memory and the garbage collector has nothing to
@@ -15,21 +16,20 @@ import (
 const blockSize = 256 // devices of a sheet and of a block, at most: an item's number is a byte
 
 type sheet struct {
-	keys         string          // folded names
-	tags         [blockSize]byte // of each key, eight bits of a hash
+	keys         string // folded names
 	descriptions string
 	rest         string // of each device: its name where that is not its key, and its lines; see appendRest
 	items        []item
+	tags         []byte    // of each key, eight bits of a hash
+	makeOf       []uint8   // of each device, which of makes
+	placeOf      []uint8   // and which of places
 	makes        []*Device // what devices have in common: all but name, description, lines, homes and group
 	places       []*place
 	ascii        bool // the descriptions are: folding them keeps their places
 }
 
-// item is one device of a sheet: where its texts end, and which of the sheet's makes and places are its own.
-type item struct {
-	key, description, rest uint32
-	make, place            uint8
-}
+// item is where the texts of a device end.
+type item struct{ key, description, rest uint32 }
 
 // place is where devices belong.
 type place struct {
@@ -62,7 +62,7 @@ func (sh *sheet) extra(i int) string {
 	return sh.rest[from:sh.items[i].rest]
 }
 
-func (sh *sheet) make(i int) *Device { return sh.makes[sh.items[i].make] }
+func (sh *sheet) make(i int) *Device { return sh.makes[sh.makeOf[i]] }
 
 func (sh *sheet) name(i int) DeviceName {
 	if extra := sh.extra(i); extra[0] != 0 {
@@ -97,7 +97,7 @@ type device struct {
 func (d device) key() string { return d.sheet.key(d.item) }
 
 // homes are the nodes with which the device registers, best first.
-func (d device) homes() []NodeName { return d.sheet.places[d.sheet.items[d.item].place].homes }
+func (d device) homes() []NodeName { return d.sheet.places[d.sheet.placeOf[d.item]].homes }
 
 // lineList is directory numbers, packed.
 type lineList struct {
@@ -134,9 +134,8 @@ func (l lineList) next() (number string, others lineList) {
 
 // unpack makes a device of an item. Its lines are appended to lines.
 func (sh *sheet) unpack(i int, d *Device, lines []string) {
-	it := sh.items[i]
-	*d = *sh.makes[it.make]
-	p := sh.places[it.place]
+	*d = *sh.make(i)
+	p := sh.places[sh.placeOf[i]]
 	d.Homes, d.Group = p.homes, p.group
 	d.Description = sh.description(i)
 	d.key = sh.key(i)
@@ -201,7 +200,7 @@ func cutText(s string) (text, rest string) {
 func (sh *sheet) find(key string) (int, bool) {
 	t := tag(key)
 	for from := 0; ; {
-		i := bytes.IndexByte(sh.tags[from:len(sh.items)], t)
+		i := bytes.IndexByte(sh.tags[from:], t)
 		if i < 0 {
 			return 0, false
 		}
@@ -224,31 +223,31 @@ func tag[T string | []byte](key T) byte {
 // sheetWriter writes a sheet.
 type sheetWriter struct {
 	keys, descriptions, rest []byte
-	tags                     []byte
 	items                    []item
+	tags, makeOf, placeOf    []byte
 	makes                    []*Device
 	places                   []*place
 }
 
-// add writes a device down; make and place are numbers in w.makes and w.places.
-func (w *sheetWriter) add(key, description, rest []byte, mk, pl uint8) {
+// add writes a device down; mk and pl are numbers in w.makes and w.places.
+func (w *sheetWriter) add(key, description, rest []byte, mk, pl int) {
 	w.keys = append(w.keys, key...)
-	w.tags = append(w.tags, tag(key))
 	w.descriptions = append(w.descriptions, description...)
 	w.rest = append(w.rest, rest...)
-	w.items = append(w.items, item{uint32(len(w.keys)), uint32(len(w.descriptions)), uint32(len(w.rest)), mk, pl})
+	w.added(tag(key), mk, pl)
 }
 
 // copy writes down an item of another sheet.
 func (w *sheetWriter) copy(sh *sheet, i int) {
-	it := sh.items[i]
-	mk := addOnce(&w.makes, sh.makes[it.make])
-	pl := addOnce(&w.places, sh.places[it.place])
 	w.keys = append(w.keys, sh.key(i)...)
-	w.tags = append(w.tags, sh.tags[i])
 	w.descriptions = append(w.descriptions, sh.description(i)...)
 	w.rest = append(w.rest, sh.extra(i)...)
-	w.items = append(w.items, item{uint32(len(w.keys)), uint32(len(w.descriptions)), uint32(len(w.rest)), uint8(mk), uint8(pl)})
+	w.added(sh.tags[i], addOnce(&w.makes, sh.make(i)), addOnce(&w.places, sh.places[sh.placeOf[i]]))
+}
+
+func (w *sheetWriter) added(tag byte, mk, pl int) {
+	w.items = append(w.items, item{uint32(len(w.keys)), uint32(len(w.descriptions)), uint32(len(w.rest))})
+	w.tags, w.makeOf, w.placeOf = append(w.tags, tag), append(w.makeOf, uint8(mk)), append(w.placeOf, uint8(pl))
 }
 
 // addOnce gives the number of p in a short list, to which it is added when it is not there.
@@ -262,22 +261,24 @@ func addOnce[T any](list *[]*T, p *T) int {
 
 // sheet gives what has been written, and makes w ready for the next one.
 func (w *sheetWriter) sheet() *sheet {
+	n := len(w.items)
+	columns := slices.Concat(w.tags, w.makeOf, w.placeOf)
 	sh := &sheet{
-		keys: string(w.keys), descriptions: string(w.descriptions), rest: string(w.rest),
-		items: slices.Clone(w.items), makes: slices.Clone(w.makes), places: slices.Clone(w.places), ascii: true,
+		keys: string(w.keys), descriptions: string(w.descriptions), rest: string(w.rest), items: slices.Clone(w.items),
+		tags: columns[:n], makeOf: columns[n : 2*n], placeOf: columns[2*n:],
+		makes: slices.Clone(w.makes), places: slices.Clone(w.places), ascii: true,
 	}
-	copy(sh.tags[:], w.tags)
 	for _, c := range w.descriptions {
-		if c >= 0x80 {
+		if c >= utf8.RuneSelf {
 			sh.ascii = false
 		}
 	}
-	*w = sheetWriter{w.keys[:0], w.descriptions[:0], w.rest[:0], w.tags[:0], w.items[:0], w.makes[:0], w.places[:0]}
+	*w = sheetWriter{w.keys[:0], w.descriptions[:0], w.rest[:0], w.items[:0], w.tags[:0], w.makeOf[:0], w.placeOf[:0], w.makes[:0], w.places[:0]}
 	return sh
 }
 
 // device writes a device down that kit knows the common parts of.
 func (w *sheetWriter) device(d *Device, k *kit) {
 	mk, pl := addOnce(&w.makes, k.makes.list[k.makeOf(d)]), addOnce(&w.places, k.places.list[k.placeOf(d)])
-	w.add([]byte(d.key), []byte(d.Description), appendRest(nil, d), uint8(mk), uint8(pl))
+	w.add([]byte(d.key), []byte(d.Description), appendRest(nil, d), mk, pl)
 }

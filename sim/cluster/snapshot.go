@@ -348,8 +348,8 @@ func (s *Snapshot) Check() error {
 				if r.TimeStamp > s.Now+aheadAtMost {
 					c.add("device %q: time stamp %d lies after now, %d", name, r.TimeStamp, s.Now)
 				}
-				if p.status != r.Status {
-					c.add("device %q is packed as %s, but is %s", name, p.status, r.Status)
+				if packed := Status(b.statuses[b.start(i)+k]); p.status != r.Status || packed != r.Status {
+					c.add("device %q is packed as %s and %s, but is %s", name, p.status, packed, r.Status)
 				}
 			}
 		}
