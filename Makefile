@@ -29,6 +29,7 @@ tools:
 	php -r '' 2>/dev/null                                 || missing+=" php-cli"; \
 	php -r 'exit((int) !class_exists("SoapClient"));' 2>/dev/null || missing+=" php-soap"; \
 	command -v xmllint >/dev/null                         || missing+=" libxml2-utils"; \
+	command -v curl >/dev/null                            || missing+=" curl"; \
 	command -v node >/dev/null                            || missing+=" nodejs"; \
 	command -v npm >/dev/null                             || missing+=" npm ca-certificates"; \
 	command -v gcc >/dev/null                             || missing+=" gcc libc6-dev"; \

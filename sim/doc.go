@@ -42,7 +42,7 @@
 //	     |                         |----> fixtures --> sim/cluster, sim/soap
 //	     |                         |----> sim/scenarios --> sim/cluster, sim/clock
 //	     |                         '----> sim/clock, sim/cluster, wsdl
-//	     '------> sim, sim/soap, sim/scenarios and fixtures, for what options are made of, and verdicts: users, knobs, names
+//	     '------> sim, sim/soap, sim/scenarios, sim/cluster and fixtures, for what options are made of, and verdicts: users, knobs, names
 //
 // sim/control uses only what sim exports, so that a Go test, the command and a client of the API can do the same things; importing
 // sim brings no API along. sim/clock, sim/cluster and wsdl use the standard library only. sim/cluster takes time as an argument: it has

@@ -1,12 +1,13 @@
 // Command risim runs a simulator of Cisco's RisPort70 service.
 //
-//	risim serve                 the default cluster, until interrupted; prints a curl command that works
-//	risim serve outage.yaml     a scenario: its cluster, and what happens to it
+//	risim serve                    the default cluster, until interrupted; prints a curl command that works
+//	risim serve outage.yaml        a scenario: its cluster, and what happens to it
 //	risim run outage.yaml -- CMD   a command against a fresh simulator, and whether what the scenario expects has come
-//	risim check outage.yaml     what is wrong with a scenario, without running it
-//	risim serve --help          the flags
+//	risim check outage.yaml        what is wrong with a scenario, without running it
+//	risim gen -o site.yaml         a cluster file to change
+//	risim serve --help             the flags
 //	risim help scenarios           the language of scenario files
-//	risim help knobs            everything about the service that can be changed
+//	risim help knobs               everything about the service that can be changed
 //
 // It maps the outside world, which is arguments, signals, files and streams, to [sim.Options] and back. Results go to
 // stdout; messages go to stderr as "risim: ...", lower case, and hints say what to type next. Exit status: 0 it did what

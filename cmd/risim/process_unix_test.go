@@ -40,3 +40,15 @@ func TestCommand_IsKilled(t *testing.T) {
 		in.Close()
 	})
 }
+
+// A signal ends the wait for the scenario's end.
+func TestInterrupts_Context(t *testing.T) {
+	t.Parallel()
+	signals := make(interrupts, 1)
+	ctx, cancel := signals.context()
+	defer cancel()
+	require.NoError(t, ctx.Err())
+	signals <- syscall.SIGTERM
+	<-ctx.Done()
+	require.Error(t, ctx.Err())
+}

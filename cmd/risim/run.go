@@ -173,16 +173,16 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 			return err
 		}
 	}
+	var early error
 	if prog != nil && (f.wait || ris.Manual()) {
 		ctx, cancel := signals.context()
-		err := ris.PlayOut(ctx)
-		cancel()
-		if err != nil {
-			say(stderr, "interrupted before the scenario came to its end")
+		if ris.PlayOut(ctx) != nil {
+			early = errors.New("interrupted before the scenario came to its end")
 		}
+		cancel()
 	}
 	r.verdicts, r.end, r.journal = ris.Finish(), ris.Now(), ris.Journal().Tail(20)
-	problems := errors.Join(reports.put(r), ris.Close(), op.close())
+	problems := errors.Join(early, reports.put(r), ris.Close(), op.close())
 	r.say(stderr)
 	if problems != nil {
 		complain(stderr, problems)
