@@ -139,7 +139,7 @@ func operations() []string {
 
 // faults are the names that journals and expectations know.
 func faults() []string {
-	return []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal}
+	return []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal, soap.FaultInjected}
 }
 
 // check tells of what can match nothing.

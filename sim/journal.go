@@ -131,6 +131,9 @@ func (e Entry) String() string {
 		parts = append(parts, "fault "+x.Fault.Name+": "+clip(x.Fault.String, 120))
 	case x.SnapshotVersion != 0: // otherwise the cluster was not asked
 		answer := fmt.Sprintf("found %d returned %d", x.Found, x.Returned)
+		if x.Truncated {
+			answer += " truncated"
+		}
 		if x.Verdict == cluster.Unchanged {
 			answer = "no change"
 		}

@@ -697,7 +697,7 @@ func clipBytes(s string, most int) string { return s[:min(len(s), most)] }
 
 // observe notes an exchange.
 func (s *Simulator) observe(x *soap.Exchange) {
-	s.journal.exchange(x)
+	x.Seq = s.journal.exchange(x)
 	s.hear(x)
 	if s.options.Observe != nil {
 		s.options.Observe(x)

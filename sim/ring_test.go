@@ -17,8 +17,8 @@ import (
 	"github.com/risim/risim/sim/soap"
 )
 
-// notPacked are the fields of an Exchange that an entry does not have: they are of the request's connection, or in Raw.
-var notPacked = map[string]bool{"HTTP": true, "RequestBody": true, "ResponseBody": true, "AnswerHeader": true}
+// notPacked are the fields of an Exchange that an entry does not have: they are of the request's connection, in the Entry, or in Raw.
+var notPacked = map[string]bool{"HTTP": true, "Seq": true, "RequestBody": true, "ResponseBody": true, "AnswerHeader": true}
 
 // Everything of an exchange comes back as it was, whatever is in it. A field that somebody adds must be packed, or be in notPacked.
 func TestJournal_KeepsEveryField(t *testing.T) {

@@ -133,10 +133,9 @@ func (o *Options) words() (scenarios.Options, error) {
 		Seed:     o.Seed,
 		Model:    fixtures.ModelNumber,
 		Profiles: soap.Profiles(),
-		Faults: []string{soap.FaultRateLimit, soap.FaultSession, soap.FaultMalformed, soap.FaultBadValue, soap.FaultInternal,
-			soap.FaultInjected},
-		Roles:  []string{soap.RoleServiceability},
-		Expand: expandGroup,
+		Faults:   faults(),
+		Roles:    []string{soap.RoleServiceability},
+		Expand:   expandGroup,
 	}
 	settings, err := soap.Profile("")
 	if err != nil {

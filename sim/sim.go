@@ -460,8 +460,12 @@ func (s *Simulator) PlayOut(ctx context.Context) error {
 }
 
 // Finish ends the scenario and tells what became of its expectations, in the order of the file; nil without
-// Options.Scenario. What has not become decidable is Inconclusive. The service goes on.
+// Options.Scenario. What has not become decidable is Inconclusive. The service goes on. An answer that was cut off, and has not been followed
+// by a narrower query up to now, has the advice result-at-limit then (rule Q2).
 func (s *Simulator) Finish() []scenarios.Verdict {
+	for _, c := range s.service.CutOffs() {
+		s.running.Advise(scenarios.Request{At: c.At, Operation: c.Operation.String(), Node: string(c.Node), User: c.User}, soap.AdviceAtLimit)
+	}
 	if verdicts := s.running.Finish(); s.Scenario() != nil {
 		return verdicts
 	}

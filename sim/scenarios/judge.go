@@ -284,6 +284,20 @@ func (r *Running) Answered(a Answer) {
 	}
 }
 
+// Advise tells of an advice that a request earned after it was answered, by what did not follow it. It counts in every window that is open
+// still.
+func (r *Running) Advise(req Request, id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.clock.Now().Sub(r.start)
+	for _, j := range r.judges {
+		if j.e.kind == "advice" && j.open && !j.closed && !r.stopped && j.e.match.hits(&req) {
+			j.count(id)
+			r.peek(j, at)
+		}
+	}
+}
+
 func (j *judge) count(name string) {
 	if j.names == nil {
 		j.names = map[string]int{}

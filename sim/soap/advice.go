@@ -2,14 +2,13 @@ package soap
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
 // Advice is a remark on what a client did: something that works here or may work, and will hurt elsewhere. It never
 // changes the answer (section J of the rules).
 type Advice struct {
-	ID   string // stable: one of the Advice constants, or of those that need more than one exchange
+	ID   string // stable: one of the Advice constants
 	Text string // one sentence; on an Exchange it names the offending value
 	Rule string // the rule of behaviour that the client has met
 	Fix  string // what to do instead
@@ -22,7 +21,6 @@ const (
 	AdviceOutOfOrder         = "criteria-out-of-order"
 	AdviceUnknownElement     = "unknown-element"
 	AdviceAboveLimit         = "max-above-limit"
-	AdviceAtLimit            = "result-at-limit"
 	AdviceUnknownClass       = "unknown-device-class"
 	AdviceUnknownStatus      = "unknown-status"
 	AdviceUnknownModel       = "unknown-model"
@@ -44,6 +42,22 @@ const (
 	AdviceDeprecatedPath     = "deprecated-endpoint"
 )
 
+// The advice that several exchanges of one client show.
+const (
+	AdviceAtLimit         = "result-at-limit"
+	AdviceStateInfoCursor = "state-info-as-cursor"
+	AdviceStateInfoStale  = "state-info-not-renewed"
+	AdvicePollWhole       = "poll-without-state-info"
+	AdvicePollTooFast     = "poll-faster-than-limit"
+	AdvicePollAfterFault  = "poll-after-rate-fault"
+	AdviceOneName         = "one-device-per-query"
+	AdviceSessionUnused   = "session-not-reused"
+	AdviceDeadSession     = "session-fault-ignored"
+	AdviceBadLoginAgain   = "refused-credentials-again"
+	AdviceFaultAgain      = "refused-request-repeated"
+	AdviceContractAgain   = "contract-fetched-again"
+)
+
 // advices is the one place where an advice's rule and remedy stand. A %v in a sentence is the offending value.
 var advices = []Advice{
 	{AdviceSOAPActionMissing, "The request has no SOAPAction header.", "H3",
@@ -56,8 +70,6 @@ var advices = []Advice{
 		"Compare the request with the contract, letter by letter."},
 	{AdviceAboveLimit, "The number of results asked for, %v, is above the service's limit and was lowered to it.", "Q1",
 		"Ask for no more than the limit, and for less at a time than it can cut off."},
-	{AdviceAtLimit, "The answer holds exactly as many results as its limit of %v allows, so there may be more: nothing in it tells.", "Q2",
-		"Take such an answer as cut off, and ask again by narrower items."},
 	{AdviceUnknownClass, "DeviceClass %v is none of the contract's, so nothing can match.", "Q4",
 		"Use Any, or a class of the contract."},
 	{AdviceUnknownStatus, "Status %v is none of the contract's, so nothing can match.", "Q4",
@@ -96,28 +108,68 @@ var advices = []Advice{
 		"Use a node's name or address as the cluster has it, or none for all nodes."},
 	{AdviceDeprecatedPath, "Path %v is that of the deprecated RisPort service.", "H7",
 		"Use " + Path + "."},
+
+	{AdviceAtLimit, "An answer held exactly as many results as its limit of %v allows, and was taken as complete: no narrower query followed.", "Q2",
+		"Take such an answer as cut off, which nothing in it tells, and ask again by narrower items."},
+	{AdviceStateInfoCursor, "The StateInfo of an answer that was cut off came back at once with the same query, as if it led to the next page.", "N7",
+		"Divide the query by narrower items; StateInfo tells whether anything has changed, and the next answer begins at the front again."},
+	{AdviceStateInfoStale, "An old StateInfo came again and again although each answer had a newer one, so NoChange cannot come.", "N4",
+		"Send the StateInfo of the last answer to this query."},
+	{AdvicePollWhole, "The same query came without StateInfo three times or more, and nothing had changed.", "N4",
+		"Send the StateInfo of the last answer with the next query: when nothing has changed, the answer is short."},
+	{AdvicePollTooFast, "The client used up the limit of %v queries a minute alone, and was refused, in two minutes one after the other.", "T1",
+		"Poll at an interval that the limit allows, with room for others: all users and applications share it."},
+	{AdvicePollAfterFault, "A query came sooner after the rate fault than the limit allows anybody to go on.", "T4",
+		"Wait for the next minute after a rate fault."},
+	{AdviceOneName, "Ten queries or more in a row asked for one device each, within a minute.", "T1",
+		"Ask for many names in one query: up to a thousand cost no more of the rate limit than one."},
+	{AdviceSessionUnused, "Credentials came with every query, and none of the session cookies that they were answered with came back.", "H6",
+		"Send the cookie JSESSIONIDSSO with the next queries: a real Unified CM opens a session for every log-in, and has room for few."},
+	{AdviceDeadSession, "Requests came in a session that has ended, three times or more in a row.", "H6",
+		"After the session fault forget the cookie, and log in again."},
+	{AdviceBadLoginAgain, "Credentials that are wrong came three times or more in a row, by which a real Unified CM may lock the account.", "H5",
+		"Stop at the first answer 401 to a request with credentials."},
+	{AdviceFaultAgain, "The same request came again after a fault that no repetition mends.", "X7",
+		"Repeat nothing that was refused as malformed or for one of its values; correct it as faultstring says."},
+	{AdviceContractAgain, "The contract was read five times or more within a minute.", "H2",
+		"Read it once and keep it: it does not change."},
 }
 
-// Advices lists the advice that a single exchange can show, with … in the place of an offending value.
+// adviceIndex says where in advices an id stands.
+var adviceIndex = func() map[string]int {
+	index := map[string]int{}
+	for i, a := range advices {
+		index[a.ID] = i
+	}
+	return index
+}()
+
+// Advices lists all advice, with … in place of an offending value: first what a single exchange can show, then what several of one client
+// do.
 func Advices() []Advice {
-	list := slices.Clone(advices)
-	for i := range list {
-		list[i].Text = strings.Replace(list[i].Text, "%v", "…", 1)
+	list := make([]Advice, len(advices))
+	for i, a := range advices {
+		list[i] = spoken(a)
 	}
 	return list
 }
 
+func spoken(a Advice) Advice {
+	a.Text = strings.Replace(a.Text, "%v", "…", 1)
+	return a
+}
+
 // advise makes the advice of an exchange.
 func advise(id string, value ...any) Advice {
-	for _, a := range advices {
-		if a.ID == id {
-			if len(value) > 0 {
-				a.Text = fmt.Sprintf(a.Text, value...)
-			}
-			return a
-		}
+	i, ok := adviceIndex[id]
+	if !ok {
+		panic("soap: no advice " + id)
 	}
-	panic("soap: no advice " + id)
+	a := advices[i]
+	if len(value) > 0 {
+		a.Text = fmt.Sprintf(a.Text, value...)
+	}
+	return a
 }
 
 // quoted is a value from a request as a sentence shows it.

@@ -15,9 +15,9 @@ import (
 	"github.com/risim/risim/sim/cluster"
 )
 
-// Every advice, by a request that earns it and its exact sentence. Nothing else is advised with it.
+// Every advice that one exchange can show, by a request that earns it and its exact sentence. Nothing else is advised with it. And by a
+// request that is much like it, and does not.
 func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
-	const dev, ext = "selectCmDevice", "selectCmDeviceExt"
 	one := []string{"MOH_2"}
 	cases := map[string]struct {
 		body    string
@@ -30,7 +30,6 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 			`Element "DeviceClass" stands out of the contract's order.`},
 		AdviceUnknownElement: {strings.Replace(device(dev, "", one), "<a:Model>", "<a:Modle>1</a:Modle><a:Model>", 1), nil, `The contract has no element "Modle" there; it was ignored.`},
 		AdviceAboveLimit:     {device(dev, "", one, tag{"MaxReturnedDevices", "1001"}), nil, "The number of results asked for, 1001, is above the service's limit and was lowered to it."},
-		AdviceAtLimit:        {device(dev, "", one, tag{"MaxReturnedDevices", "1"}), nil, "The answer holds exactly as many results as its limit of 1 allows, so there may be more: nothing in it tells."},
 		AdviceUnknownClass:   {device(dev, "", one, tag{"DeviceClass", "Telephone"}), nil, `DeviceClass "Telephone" is none of the contract's, so nothing can match.`},
 		AdviceUnknownStatus:  {device(dev, "", one, tag{"Status", "Gone"}), nil, `Status "Gone" is none of the contract's, so nothing can match.`},
 		AdviceUnknownModel:   {device(dev, "", one, tag{"Model", "4711"}), nil, "No model has the number 4711."},
@@ -54,8 +53,38 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 		AdviceUnknownNode:       {device(dev, "", one, tag{"NodeName", "cucm-sub9"}), nil, `NodeName "cucm-sub9" is no node of the cluster.`},
 		AdviceDeprecatedPath:    {"", nil, `Path "/realtimeservice/services/RisPort" is that of the deprecated RisPort service.`},
 	}
+	spared := map[string]string{
+		AdviceSOAPActionMissing:  device(dev, "", one),
+		AdviceSOAPActionMismatch: strings.NewReplacer("<a:", "<b:", "</a:", "</b:", "xmlns:a", "xmlns:b").Replace(device(dev, "", one)),
+		AdviceOutOfOrder:         strings.Replace(device(dev, "", one), "<a:Model>255</a:Model>", "", 1),
+		AdviceUnknownElement:     strings.Replace(device(dev, "", one), "<a:Model>", "<!-- Modle --><a:Model>", 1),
+		AdviceAboveLimit:         device(dev, "", one, tag{"MaxReturnedDevices", "1000"}),
+		AdviceUnknownClass:       device(dev, "", one, tag{"DeviceClass", "mediaresources"}),
+		AdviceUnknownStatus:      device(dev, "", one, tag{"Status", "REGISTERED"}),
+		AdviceUnknownModel:       device(dev, "", one, tag{"Model", "437"}),
+		AdviceNoSelectBy:         device(dev, "", one, tag{"SelectBy", "Name"}),
+		AdviceNoCtiClass:         cti("", nil, nil, nil, tag{"CtiMgrClass", "Provider"}),
+		AdviceEmptyItem:          device(dev, "", everything, tag{"NodeName", "cucm-sub2"}),
+		AdviceComma:              device(dev, "", []string{"a, b"}, tag{"SelectBy", "Description"}),
+		AdviceNotAnAddress:       device(dev, "", []string{"10.1*1"}, tag{"SelectBy", "IPV4Address"}),
+		AdviceExtWildcard:        device(ext, "", []string{"SEP?"}),
+		AdviceCaseOnly:           device(dev, "", []string{"MOH_2", "nobody"}),
+		AdviceDuplicates:         device(ext, "", []string{"SEP0C0000000003"}),
+		AdviceStateInfoBad:       device(dev, " ", one),
+		AdviceStateInfoForeign:   device(dev, string(appendStateInfo(nil, []cluster.Mark{{Node: "cucm-sub1"}}, false)), one, tag{"NodeName", "cucm-sub1"}),
+		AdviceStateInfoOld: device(dev, string(appendStateInfo(nil, []cluster.Mark{
+			{Node: "cucm-pub", Started: start.Unix() - 91000}, {Node: "cucm-sub1", Started: start.Unix() - 90001, StateID: 99}, {Node: "cucm-sub2", Started: start.Unix() - 92000, StateID: 3}}, true)), one),
+		AdviceStateInfoAnother:  device(dev, "", one),
+		AdviceDirNumbersIgnored: cti("", nil, nil, []string{"4001"}, tag{"CtiMgrClass", "Line"}),
+		AdviceDevNamesIgnored:   cti("", nil, []string{"D"}, nil, tag{"CtiMgrClass", "Device"}),
+		AdviceUnknownNode:       device(dev, "", one, tag{"NodeName", "10.10.20.2"}),
+		AdviceDeprecatedPath:    device(dev, "", one),
+	}
 	ids := map[string]bool{}
 	for _, a := range Advices() {
+		if _, ok := conversations[a.ID]; ok {
+			continue
+		}
 		t.Run(a.ID, func(t *testing.T) {
 			assert.Regexp(t, `^[a-z]+(-[a-z]+)+$`, a.ID)
 			assert.False(t, ids[a.ID], "twice")
@@ -83,14 +112,41 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 			assert.Equal(t, a.Fix, got[0].Fix)
 			sentence := "^" + strings.ReplaceAll(regexp.QuoteMeta(a.Text), "…", ".+") + "$"
 			assert.Regexp(t, sentence, got[0].Text)
+
+			require.Contains(t, spared, a.ID)
+			r = newRig(t)
+			r.ask(spared[a.ID])
+			if a.ID == AdviceStateInfoAnother {
+				r.ask(device(dev, r.last().StateOut, one))
+			}
+			assert.NotContains(t, r.adviceIDs(), a.ID)
+			assert.Empty(t, r.last().Advice)
 		})
 	}
 	assert.Len(t, cases, len(ids))
+	assert.Len(t, spared, len(ids))
+}
+
+// J: each advice of the table is earned and spared by some test: by a request here, or by a conversation.
+func TestAdvice_J_EveryOneIsTested(t *testing.T) {
+	seen := map[string]bool{}
+	for _, a := range Advices() {
+		assert.Regexp(t, `^[a-z]+(-[a-z]+)+$`, a.ID)
+		assert.Regexp(t, `^[A-Z]\d+$`, a.Rule)
+		assert.Regexp(t, `\.$`, a.Text)
+		assert.Regexp(t, `\.$`, a.Fix)
+		assert.False(t, seen[a.ID], "%s is there twice", a.ID)
+		seen[a.ID] = true
+	}
+	for id, c := range conversations {
+		assert.True(t, seen[id], id)
+		assert.True(t, c.earns != nil && c.spared != nil && c.want != "", id)
+	}
 }
 
 // J: a polite request earns none, of whatever operation.
 func TestAdvice_NoneForAPoliteRequest(t *testing.T) {
-	r := newRig(t)
+	r := newDialog(t)
 	state := ""
 	for _, body := range []func(string) string{
 		func(s string) string { return device("selectCmDevice", s, []string{"SEP0C0000000001", "MOH*"}) },
@@ -104,7 +160,7 @@ func TestAdvice_NoneForAPoliteRequest(t *testing.T) {
 	} {
 		state = ""
 		for range 2 {
-			state = stateOf(t, r.ask(body(state)))
+			state = r.send(body(state))
 			assert.Empty(t, r.last().Advice, "%s", body(state))
 		}
 	}
@@ -135,6 +191,7 @@ func TestAdvice_Q2_AtTheLimit(t *testing.T) {
 		r.ask(c.body)
 		name := fmt.Sprintf("%v %s", c.knobs, c.body)
 		assert.Equal(t, c.truncated, r.last().Truncated, name)
+		r.ask(c.body)
 		assert.Equal(t, c.advised, strings.Contains(strings.Join(r.adviceIDs(), " "), AdviceAtLimit), name)
 	}
 }

@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -129,6 +130,7 @@ func (s *Service) authenticate(x *Exchange, set *Settings) *refusal {
 		switch {
 		case state == sessionExpired:
 			// Whoever it is: the session's end is the session's, and right credentials beside it do not help.
+			x.User = cmp.Or(x.User, owner)
 			return &refusal{fault: SessionFault()}
 		case state == sessionLive && user == nil:
 			if user = table.named(owner); user != nil {

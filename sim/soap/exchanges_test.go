@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -223,10 +224,13 @@ func (c *conversation) request(text string) {
 	b.WriteString("\n")
 	b.WriteString(strings.ReplaceAll(answer, "><", ">\n<"))
 	b.WriteString("\n")
-	for _, a := range c.rig.last().Advice {
+	advice := slices.DeleteFunc(slices.Clone(c.rig.last().Advice), func(a Advice) bool {
+		return a.ID == AdviceSessionUnused // a file shows exchanges, not a client
+	})
+	for _, a := range advice {
 		fmt.Fprintf(&b, "\nadvice %s (%s): %s", a.ID, a.Rule, a.Text)
 	}
-	if len(c.rig.last().Advice) > 0 {
+	if len(advice) > 0 {
 		b.WriteString("\n")
 	}
 	c.response = b.String()

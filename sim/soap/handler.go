@@ -132,7 +132,7 @@ func soapAction(r *http.Request) string {
 func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 	f := newForm(set, x.Request.SOAP12, q.node)
 	snap := s.cfg.Store.Snapshot()
-	x.SnapshotVersion = snap.Version
+	x.SnapshotVersion, x.asked, mem.query = snap.Version, s.origins.of(q), *q
 	var caseOnly string
 	var first cluster.NodeName
 	if q.op == SelectCtiItem {
@@ -155,10 +155,8 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 		mem.appendDevices(res, f)
 	}
 	x.StateOut = mem.stateText()
-	if set.revealTruncation {
+	if x.Truncated = x.Returned == x.Limit && !q.bounded(); set.revealTruncation {
 		x.Truncated = x.Found > x.Returned
-	} else if x.Truncated = x.Returned == x.Limit && !q.bounded(); x.Truncated {
-		x.advise(AdviceAtLimit, x.Limit)
 	}
 	if caseOnly == "" && q.node != string(first) && strings.EqualFold(q.node, string(first)) {
 		x.advise(AdviceCaseOnly, "NodeName "+quoted(q.node)) // a query that names a node has that one only
@@ -166,7 +164,7 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 	if caseOnly != "" {
 		x.advise(AdviceCaseOnly, "Item "+quoted(caseOnly))
 	}
-	s.trace(x, q)
+	s.trace(x)
 	switch x.Verdict {
 	case cluster.Foreign:
 		x.advise(AdviceStateInfoForeign)
@@ -176,19 +174,15 @@ func (s *Service) ask(x *Exchange, set *Settings, q *query, mem *scratch) {
 }
 
 // trace is rule N7: it tells of a StateInfo that came from another query, and remembers where the new one comes from.
-func (s *Service) trace(x *Exchange, q *query) {
-	if x.StateIn == "" && x.StateOut == "" {
-		return
-	}
-	asked := s.origins.of(q)
-	if x.StateIn != "" && s.origins.another(x.StateIn, asked) {
+func (s *Service) trace(x *Exchange) {
+	if x.StateIn != "" && s.origins.another(x.StateIn, x.asked) {
 		x.advise(AdviceStateInfoAnother)
 		if x.Verdict == cluster.Unchanged {
 			return // what comes back is the other query's still
 		}
 	}
 	if x.StateOut != "" {
-		s.origins.note(x.StateOut, asked)
+		s.origins.note(x.StateOut, x.asked)
 	}
 }
 
@@ -260,6 +254,7 @@ func (s *Service) exchange(w http.ResponseWriter, r *http.Request, node cluster.
 	if s.cfg.Elapsed != nil {
 		x.Took = s.cfg.Elapsed() - x.began
 	}
+	s.clients.watch(x, &mem.query, s.settings.Load())
 	var send func(http.ResponseWriter)
 	if t := x.trouble; t != nil {
 		x.trouble = nil // which whoever keeps the exchange must not keep
@@ -269,6 +264,7 @@ func (s *Service) exchange(w http.ResponseWriter, r *http.Request, node cluster.
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(x)
 	}
+	s.clients.note(x)
 	h := w.Header() // names are as net/http spells them, so that they need not be looked at again
 	if out.contentType != "" {
 		h["Content-Type"] = contentTypes[out.contentType]

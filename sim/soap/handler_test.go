@@ -368,7 +368,7 @@ func TestObserve(t *testing.T) {
 	assert.False(t, x.InSession)
 	assert.Equal(t, start, x.Answered)
 	assert.Zero(t, x.Took, "nothing measures it")
-	assert.Equal(t, []string{AdviceAtLimit, AdviceCaseOnly}, r.adviceIDs())
+	assert.Equal(t, []string{AdviceCaseOnly}, r.adviceIDs())
 
 	ticks := time.Duration(0)
 	r.cfg.Elapsed = func() time.Duration { ticks += time.Second; return ticks }

@@ -18,6 +18,7 @@ type scratch struct {
 	advice   [4]Advice // room for Exchange.Advice
 	body     []byte    // of the request
 	builder  requestBuilder
+	query    query    // that was answered; its texts are the request's
 	texts    []string // room for the lists of a query
 	result   cluster.DeviceResult
 	marks    []cluster.Mark
@@ -39,7 +40,7 @@ const (
 func (mem *scratch) tidy() bool {
 	clear(mem.exchange.Advice)
 	mem.exchange = Exchange{}
-	mem.reply = reply{}
+	mem.reply, mem.query = reply{}, query{}
 	for i := range mem.result.Nodes {
 		clear(mem.result.Nodes[i].Devices) // which hold on to a snapshot
 	}

@@ -52,6 +52,7 @@ type Service struct {
 	sessions *sessions
 	throttle throttle
 	origins  *origins
+	clients  *clients
 	scratch  sync.Pool // of *scratch
 	dates    dates
 	lengths  lengths
@@ -59,7 +60,7 @@ type Service struct {
 
 // New makes a service. It reports everything wrong with the Config together.
 func New(c Config) (*Service, error) {
-	s := &Service{cfg: c, sessions: newSessions(c.Seed), origins: newOrigins()}
+	s := &Service{cfg: c, sessions: newSessions(c.Seed), origins: newOrigins(), clients: newClients()}
 	s.scratch.New = func() any { return new(scratch) }
 	var errs []error
 	need := func(given bool, what string) {
@@ -133,6 +134,7 @@ func (s *Service) RateUse() RateUse {
 // Exchange is one request and what became of it. An observer copies what it wants to keep: when it has returned, the memory of an
 // exchange is used for another one.
 type Exchange struct {
+	Seq       uint64           // the observer's number for the exchange, which Advised tells; 0 when it gives none
 	Number    uint64           // which it is to whoever counts exchanges; the service leaves it 0
 	Started   time.Time        // simulated time of the request's arrival
 	Answered  time.Time        // simulated time at which the answer was ready
@@ -177,6 +179,9 @@ type Exchange struct {
 	began   time.Duration // Config.Elapsed at the arrival
 	silent  bool          // a node that was asked does not respond
 	trouble *Trouble
+	asked   uint64  // the query as a number, by origins; 0 when none was answered
+	client  *client // who asks; nil until clients knows
+	cut     bool    // clients waits for a narrower query
 }
 
 func (x *Exchange) advise(id string, value ...any) {

@@ -56,8 +56,8 @@ const (
 	sessionExpired
 )
 
-// use looks up the ids that a request carries and marks the session as used now. A live session outweighs an expired
-// one; an expired one stays expired. idle 0 means that sessions last.
+// use looks up the ids that a request carries and marks the session as used now; user is whose it is or was. A live session
+// outweighs an expired one; an expired one stays expired. idle 0 means that sessions last.
 func (t *sessions) use(ids []sessionID, now time.Time, idle time.Duration) (user string, state sessionState) {
 	if len(ids) == 0 {
 		return "", sessionUnknown
@@ -79,9 +79,9 @@ func (t *sessions) use(ids []sessionID, now time.Time, idle time.Duration) (user
 			s.used = now
 			return s.user, sessionLive
 		}
-		state = sessionExpired
+		user, state = s.user, sessionExpired
 	}
-	return "", state
+	return user, state
 }
 
 // start makes a session.
