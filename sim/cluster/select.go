@@ -432,10 +432,14 @@ func (f *deviceFilter) caseOnly(res *DeviceResult) string {
 	}
 	for i := range res.Nodes {
 		for _, r := range res.Nodes[i].Devices {
-			d := r.block.device(int(r.device))
-			text := string(d.sheet.name(d.item))
-			if f.q.By == ByDescription {
+			d, text := r.block.device(int(r.device)), ""
+			switch {
+			case f.q.By == ByDescription:
 				text = d.sheet.description(d.item)
+			case d.sheet.folded && f.m.folded:
+				continue // as nearly always
+			default:
+				text = string(d.sheet.name(d.item))
 			}
 			if hit := f.m.caseOnly(text); hit != "" {
 				return hit

@@ -26,6 +26,7 @@ type sheet struct {
 	makes        []*Device // what devices have in common: all but name, description, lines, homes and group
 	places       []*place
 	ascii        bool // the descriptions are: folding them keeps their places
+	folded       bool // the names are: they are the keys
 }
 
 // item is where the texts of a device end.
@@ -65,6 +66,9 @@ func (sh *sheet) extra(i int) string {
 func (sh *sheet) make(i int) *Device { return sh.makes[sh.makeOf[i]] }
 
 func (sh *sheet) name(i int) DeviceName {
+	if sh.folded {
+		return DeviceName(sh.key(i))
+	}
 	if extra := sh.extra(i); extra[0] != 0 {
 		name, _ := cutText(extra)
 		return DeviceName(name)
@@ -266,7 +270,10 @@ func (w *sheetWriter) sheet() *sheet {
 	sh := &sheet{
 		keys: string(w.keys), descriptions: string(w.descriptions), rest: string(w.rest), items: slices.Clone(w.items),
 		tags: columns[:n], makeOf: columns[n : 2*n], placeOf: columns[2*n:],
-		makes: slices.Clone(w.makes), places: slices.Clone(w.places), ascii: true,
+		makes: slices.Clone(w.makes), places: slices.Clone(w.places), ascii: true, folded: true,
+	}
+	for i := range sh.items {
+		sh.folded = sh.folded && sh.extra(i)[0] == 0
 	}
 	for _, c := range w.descriptions {
 		if c >= utf8.RuneSelf {

@@ -128,7 +128,7 @@ func (f *deviceFilter) then(c *deviceChange) bool {
 // now says whether the node's present record of a changed device matches.
 func (f *deviceFilter) now(c *deviceChange, node int) bool {
 	s := f.s
-	n, i := c.slot/blockSize, c.slot%blockSize
+	n, i := int(c.slot)/blockSize, int(c.slot)%blockSize
 	if n >= len(s.blocks) || i >= s.blocks[n].len() || s.blocks[n].device(i) != c.device {
 		slot, ok := s.find(c.device.key()) // others have come or gone, or it is configured anew
 		if !ok {

@@ -124,8 +124,8 @@ func (u *subsystem[C]) since(id uint64) (iter.Seq[*C], bool) {
 // deviceChange is one change to what a node knows of a device.
 type deviceChange struct {
 	device device // as configured before
-	slot   int    // of the device then, and if it is still there, now
 	was    kept   // the node's record before, none when there was none
+	slot   int32  // of the device then, and if it is still there, now
 	newest bool   // it was the newest of the device's records then (rule R2)
 	own    bool   // the record itself changed; otherwise only whether it is the newest
 }
@@ -168,7 +168,7 @@ func (t *tx) change(slot, node int, r *Record, is device) {
 		newest = b.kept(&old[k])
 	}
 	then := newest.holder()
-	id := n.devices.raise(deviceChange{d, slot, was, then == node, true}, n.used, s.history)
+	id := n.devices.raise(deviceChange{d, was, int32(slot), then == node, true}, n.used, s.history)
 
 	var record kept
 	if r != nil {
@@ -202,11 +202,11 @@ func (t *tx) change(slot, node int, r *Record, is device) {
 	}
 	if then >= 0 && then != node {
 		n := &s.nodes[then]
-		n.devices.raise(deviceChange{d, slot, newest, true, false}, n.used, s.history)
+		n.devices.raise(deviceChange{d, newest, int32(slot), true, false}, n.used, s.history)
 	}
 	if now >= 0 && now != node {
 		n := &s.nodes[now]
-		n.devices.raise(deviceChange{d, slot, next, false, false}, n.used, s.history)
+		n.devices.raise(deviceChange{d, next, int32(slot), false, false}, n.used, s.history)
 	}
 }
 
