@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,8 +23,10 @@ type Step struct {
 	//
 	// With at or every it happens later: times count from now. It is YAML, of which JSON is a part.
 	Text string
-	// Name is what messages and the journal call the text. "" means "step".
+	// Name is what messages and the journal call the text. "" means "step", or "impairment".
 	Name string
+	// ID is what the step is called when Text does not say it. "" means step-1 and so on, or impairment-1.
+	ID string
 	// IfVersion is the version that the snapshot must have: otherwise nothing happens, and the error is a *VersionError.
 	// 0 means any version.
 	IfVersion uint64
@@ -53,9 +56,13 @@ func (e *VersionError) Error() string {
 // does not fit the cluster, is not done at all, and the error is [scenarios.Problems]: all that is wrong, each with its
 // place in the text. When it can be done to some devices only, the event in Done says so.
 func (s *Simulator) Do(step Step) (Done, error) {
-	if step.Name == "" {
-		step.Name = "step"
-	}
+	return s.perform(step, "step", &s.doing.steps, scenarios.LoadStep)
+}
+
+// perform loads a step and does it. Without an id it is called by its kind and a number.
+func (s *Simulator) perform(step Step, kind string, count *int,
+	load func(name, id string, data []byte, o scenarios.Options) (*scenarios.Program, error)) (Done, error) {
+	step.Name = cmp.Or(step.Name, kind)
 	s.doing.mu.Lock()
 	defer s.doing.mu.Unlock() // so that the ids follow the journal's order
 	words, err := s.options.words()
@@ -63,7 +70,7 @@ func (s *Simulator) Do(step Step) (Done, error) {
 		return Done{}, err
 	}
 	words.Seed = s.options.Seed
-	prog, err := scenarios.LoadStep(step.Name, fmt.Sprintf("step-%d", s.doing.steps+1), []byte(step.Text), words)
+	prog, err := load(step.Name, cmp.Or(step.ID, fmt.Sprintf("%s-%d", kind, *count+1)), []byte(step.Text), words)
 	if err != nil {
 		return Done{}, err
 	}
@@ -79,7 +86,7 @@ func (s *Simulator) Do(step Step) (Done, error) {
 		done.Events, _, err = prog.Timeline(snapshot)
 		return done, err
 	}
-	s.doing.steps++
+	*count++
 	hand := &byHand{world: world{s}, ifVersion: step.IfVersion}
 	r := s.playLocked(prog, hand)
 	if id := prog.Lifts(); id != "" && r.Done() {

@@ -92,27 +92,12 @@ type JournalFilter struct {
 // Query gives the entries of the journal that match, oldest first. The next page begins after the number of the last one. It fails when
 // the filter can match nothing, and tells of all that is wrong with it.
 func (s *Simulator) Query(f JournalFilter) (Journal, error) {
-	problems := append(f.RequestFilter.check(), f.Window.check()...)
-	if f.Kind != "" && !slices.Contains(kinds(), f.Kind) {
-		problems = append(problems, unknown("kind", f.Kind, kinds()))
-	}
-	if f.Limit < 0 {
-		problems = append(problems, fmt.Errorf("limit %d is negative", f.Limit))
-	}
-	requests := !reflect.ValueOf(f.RequestFilter).IsZero()
-	if requests && f.Kind != "" && f.Kind != KindRequest {
-		problems = append(problems, fmt.Errorf("kind %q goes with nothing that only requests have, such as operation or user", f.Kind))
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := f.Check(); err != nil {
 		return nil, err
 	}
 	out := Journal{}
 	for _, e := range s.journal.entries(f.After) {
-		switch {
-		case f.Kind != "" && f.Kind != e.Kind() || requests && e.Exchange == nil:
-		case f.Device != "" && !e.about(f.Device):
-		case len(f.Window.differs(&e)) > 0 || requests && len(f.RequestFilter.differs(&e)) > 0:
-		default:
+		if f.Matches(&e) {
 			if out = append(out, e); len(out) == f.Limit {
 				return out, nil
 			}
@@ -120,6 +105,36 @@ func (s *Simulator) Query(f JournalFilter) (Journal, error) {
 	}
 	return out, nil
 }
+
+// Check tells of everything because of which a filter can match nothing.
+func (f *JournalFilter) Check() error {
+	problems := append(f.RequestFilter.check(), f.Window.check()...)
+	if f.Kind != "" && !slices.Contains(kinds(), f.Kind) {
+		problems = append(problems, unknown("kind", f.Kind, kinds()))
+	}
+	if f.Limit < 0 {
+		problems = append(problems, fmt.Errorf("limit %d is negative", f.Limit))
+	}
+	if f.ofRequests() && f.Kind != "" && f.Kind != KindRequest {
+		problems = append(problems, fmt.Errorf("kind %q goes with nothing that only requests have, such as operation or user", f.Kind))
+	}
+	return errors.Join(problems...)
+}
+
+// Matches tells whether an entry is meant, as of a [Subscription].
+func (f *JournalFilter) Matches(e *Entry) bool {
+	switch requests := f.ofRequests(); {
+	case f.Kind != "" && f.Kind != e.Kind() || requests && e.Exchange == nil:
+	case f.Device != "" && !e.about(f.Device):
+	case len(f.Window.differs(e)) > 0 || requests && len(f.RequestFilter.differs(e)) > 0:
+	default:
+		return true
+	}
+	return false
+}
+
+// ofRequests says that something is given that only requests have.
+func (f *JournalFilter) ofRequests() bool { return !reflect.ValueOf(f.RequestFilter).IsZero() }
 
 // matches compares a text with a pattern.
 func matches(pattern, text string) bool { return scenarios.Text{Text: pattern}.Matches(text) }

@@ -55,23 +55,13 @@ func (t *Trouble) String() string {
 // Times in it count from now. Without an id it gets one. The error is [scenarios.Problems], everything that is wrong with it, and
 // then nothing has changed. See package scenarios, section Trouble; Do with the action impair is another way.
 func (s *Simulator) Impair(text string) (id string, err error) {
-	s.doing.mu.Lock()
-	defer s.doing.mu.Unlock()
-	words, err := s.options.words()
-	if err != nil {
-		return "", err
-	}
-	words.Seed = s.options.Seed
-	prog, err := scenarios.LoadImpairment("impairment", fmt.Sprintf("impairment-%d", s.doing.impairments+1), []byte(text), words)
-	if err == nil {
-		err = s.fits(prog)
-	}
-	if err != nil {
-		return "", err
-	}
-	s.doing.impairments++
-	s.playLocked(prog, world{s})
-	return prog.Steps()[0], nil
+	done, err := s.DoImpair(Step{Text: text})
+	return done.ID, err
+}
+
+// DoImpair is Impair with all that Do offers: the text of the step is that of an impairment.
+func (s *Simulator) DoImpair(step Step) (Done, error) {
+	return s.perform(step, "impairment", &s.doing.impairments, scenarios.LoadImpairment)
 }
 
 // fits tells what of a program does not go with this simulator.
