@@ -156,3 +156,26 @@ func (o Options) storeOf(from *source) (*cluster.Store, error) {
 	}
 	return m.store(from.program, o.Start)
 }
+
+// RestartScenario lets the scenario begin anew, now, also after Finish. What it has done to the cluster stays. It fails when there is none.
+func (s *Simulator) RestartScenario() error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if s.Scenario() == nil {
+		return errors.New("there is no scenario")
+	}
+	s.running.Restart()
+	return nil
+}
+
+// Verdicts tells what has become of the scenario's expectations so far, in the order of the file: what is not decided yet is Inconclusive.
+// nil without a scenario.
+func (s *Simulator) Verdicts() []scenarios.Verdict {
+	if s.Scenario() == nil {
+		return nil
+	}
+	return s.running.Verdicts()
+}
+
+// ScenarioNext is when the scenario does something next, and false when it does nothing more.
+func (s *Simulator) ScenarioNext() (time.Time, bool) { return s.running.Next() }

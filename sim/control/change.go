@@ -47,13 +47,19 @@ func change(c *call, in *changeIn) (StepDone, error) {
 	if err != nil {
 		return StepDone{}, err
 	}
-	if bad := in.Body.valid(); len(bad) > 0 {
+	return c.perform(one.sim.Do, sim.Step{Name: "request", IfVersion: uint64(in.IfMatch), DryRun: in.DryRun}, in.Body)
+}
+
+// perform does a step with the text of a request.
+func (c *call) perform(do func(sim.Step) (sim.Done, error), step sim.Step, text StepText) (StepDone, error) {
+	if bad := text.valid(); len(bad) > 0 {
 		return StepDone{}, wrong(ProblemInvalid, bad)
 	}
-	done, err := one.sim.Do(sim.Step{Text: string(in.Body.language()), Name: "request", IfVersion: uint64(in.IfMatch), DryRun: in.DryRun})
+	step.Text = string(text.language())
+	done, err := do(step)
 	var many scenarios.Problems
 	if errors.As(err, &many) {
-		return StepDone{}, wrong(ProblemUnfit, in.Body.wrong(many))
+		return StepDone{}, wrong(ProblemUnfit, text.wrong(many))
 	} else if err != nil {
 		return StepDone{}, problemOf(err, nil)
 	}
@@ -61,7 +67,7 @@ func change(c *call, in *changeIn) (StepDone, error) {
 		return StepDone{}, problemOf(done.Events[0].Err, nil) // nothing at all could be done
 	}
 	c.etag(done.Version)
-	out := StepDone{Change: c.changedBy(done, in.DryRun), ID: done.ID, Steps: []StepEvent{}, Ahead: done.Ahead}
+	out := StepDone{Change: c.changedBy(done, step.DryRun), ID: done.ID, Steps: []StepEvent{}, Ahead: done.Ahead}
 	for _, e := range done.Events {
 		out.Steps = append(out.Steps, stepEvent(e))
 	}

@@ -145,10 +145,11 @@ func advance(c *call, in *advanceIn) (ClockChange, error) {
 	if d > maxAdvance {
 		return ClockChange{}, wrong(ProblemInvalid, []Wrong{{Pointer: pointer, Detail: fmt.Sprintf("%v is more than a year, which is the most at a time", Duration(d))}})
 	}
+	before := s.JournalStats().Last
 	if !in.DryRun {
 		if err := s.Advance(d); err != nil {
 			return ClockChange{}, err
 		}
 	}
-	return ClockChange{c.changed(s, in.DryRun), clockOf(s)}, nil
+	return ClockChange{c.changed(s, in.DryRun, eventsAfter(s, before)...), clockOf(s)}, nil
 }

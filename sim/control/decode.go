@@ -93,6 +93,9 @@ func decodeRequest(w http.ResponseWriter, r *http.Request, in any) error {
 			known = append(known, name)
 			if given, ok := query[name]; ok {
 				setText(v, given, func(detail string) { bad = append(bad, Wrong{Parameter: name, Detail: detail}) })
+				if words := f.Tag.Get("enum"); words != "" && !slices.Contains(strings.Split(words, ","), v.String()) {
+					bad = append(bad, Wrong{Parameter: name, Detail: fmt.Sprintf("%q is unknown%s", clip(v.String()), there(v.String(), strings.Split(words, ",")))})
+				}
 				delete(query, name)
 			}
 		}
@@ -211,9 +214,9 @@ func decodeBody(w http.ResponseWriter, r *http.Request, v reflect.Value, kind st
 		return nil, nil
 	case len(bytes.TrimSpace(data)) == 0 && v.Kind() == reflect.Pointer:
 		return nil, nil
-	case r.Header.Get("Content-Type") != "" && (err != nil || !isJSON && !(kind == "step" && isYAML(media))):
+	case r.Header.Get("Content-Type") != "" && (err != nil || !isJSON && !(kind != "json" && isYAML(media))):
 		return nil, refuse(ProblemMediaType, "the body is of type %q; expected application/json", r.Header.Get("Content-Type"))
-	case kind == "step":
+	case kind != "json":
 		v.Set(reflect.ValueOf(StepText{Text: data, JSON: !isYAML(media)}))
 		return nil, nil
 	}

@@ -58,7 +58,8 @@ func start(t *testing.T, o Options) *harness {
 		assert.NoError(t, server.Close())
 		assert.NoError(t, h.host.Close())
 	})
-	h.spec = specOf(t, h)
+	spec.once.Do(func() { spec.read(t, server.api.document()) })
+	h.spec = &spec
 	return h
 }
 
@@ -134,7 +135,7 @@ func (h *harness) do(req *http.Request) answer {
 	data, err := io.ReadAll(resp.Body)
 	require.NoError(h.t, err)
 	a := answer{status: resp.StatusCode, header: resp.Header, body: data}
-	if strings.Contains(resp.Header.Get("Content-Type"), "json") && bytes.HasPrefix(data, []byte("{")) {
+	if strings.HasSuffix(resp.Header.Get("Content-Type"), "json") && bytes.HasPrefix(data, []byte("{")) {
 		require.NoError(h.t, json.Unmarshal(data, &a.value), "%s", data)
 	}
 	h.spec.check(h.t, req, a)
@@ -155,23 +156,41 @@ func (h *harness) cluster(name, ready string) {
 	h.ok("PUT", "/clusters/"+name, map[string]any{"ready": ready, "clock": "manual", "plain": true})
 }
 
-// openapiSpec is the document, ready to judge answers.
+// openapiSpec is the document, which is the same for all, ready to judge answers.
 type openapiSpec struct {
-	doc      map[string]any
+	once sync.Once
+	doc  map[string]any
+
+	mu       sync.Mutex
 	compiler *jsonschema.Compiler
+	schemas  map[string]*jsonschema.Schema
 }
+
+var spec openapiSpec
 
 const specURL = "https://risim.example/openapi.json"
 
-func specOf(t *testing.T, h *harness) *openapiSpec {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(h.server.api.document()))
+func (s *openapiSpec) read(t *testing.T, document []byte) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
 	require.NoError(t, err)
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.AssertFormat()
-	require.NoError(t, c.AddResource(specURL, doc))
-	return &openapiSpec{doc.(map[string]any), c}
+	s.compiler = jsonschema.NewCompiler()
+	s.compiler.DefaultDraft(jsonschema.Draft2020)
+	s.compiler.AssertFormat()
+	require.NoError(t, s.compiler.AddResource(specURL, doc))
+	s.doc, s.schemas = doc.(map[string]any), map[string]*jsonschema.Schema{}
+}
+
+// schema is what stands at a JSON pointer of the document.
+func (s *openapiSpec) schema(t *testing.T, pointer string) *jsonschema.Schema {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.schemas[pointer] == nil {
+		schema, err := s.compiler.Compile(specURL + "#" + (&url.URL{Path: pointer}).EscapedPath())
+		require.NoError(t, err)
+		s.schemas[pointer] = schema
+	}
+	return s.schemas[pointer]
 }
 
 // find gives the template of a path, and what the document says of a method on it.
@@ -214,11 +233,9 @@ func (s *openapiSpec) check(t *testing.T, req *http.Request, a answer) {
 		return
 	}
 	pointer := "/paths/" + pointerEscape.Replace(template) + "/" + strings.ToLower(req.Method) + "/responses/" + status + "/content/" + pointerEscape.Replace(media) + "/schema"
-	schema, err := s.compiler.Compile(specURL + "#" + (&url.URL{Path: pointer}).EscapedPath())
-	require.NoError(t, err)
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.body))
 	require.NoError(t, err)
-	require.NoError(t, schema.Validate(value), "%s %s:\n%s", req.Method, template, a.body)
+	require.NoError(t, s.schema(t, pointer).Validate(value), "%s %s:\n%s", req.Method, template, a.body)
 }
 
 // seen is which routes the tests have had good answers from.

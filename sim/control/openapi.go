@@ -122,11 +122,15 @@ func (b *documenter) body(f reflect.StructField, kind string) object {
 	switch kind {
 	case "text":
 		return object{"required": true, "content": object{"application/yaml": object{"schema": object{"type": "string"}}}}
-	case "step":
+	case "step", "impairment":
 		schema := object{"type": "object", "minProperties": 1,
 			"description": "An action, or a step of a scenario's timeline without a trigger: see risim help scenarios."}
+		keys := scenarios.StepKeys()
+		if kind == "impairment" {
+			schema["description"], keys = "An impairment, as in the section impairments of a scenario: see risim help scenarios.", scenarios.ImpairmentKeys()
+		}
 		properties := object{}
-		for _, w := range scenarios.StepKeys() {
+		for _, w := range keys {
 			properties[w.Name] = object{"description": w.Doc}
 		}
 		schema["properties"] = properties
@@ -148,6 +152,8 @@ func (b *documenter) schema(t reflect.Type) object {
 		return object{"type": "string", "format": "date-time"}
 	case t == rawType:
 		return object{}
+	case t.Kind() == reflect.Int64:
+		return object{"type": "integer"}
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return object{"type": "string"}
 	}

@@ -44,6 +44,49 @@ func routes() []route {
 				"It may be YAML too. What is wrong with it is in the errors, and then nothing is done.", change).
 			with(0, ProblemNotFound, ProblemVersion, ProblemUnfit),
 
+		op("listImpairments", http.MethodGet, inOne+"/impairments", "changes", "List the trouble that is in force.", listImpairments).with(0, ProblemNotFound),
+		op("addImpairment", http.MethodPost, inOne+"/impairments", "changes",
+			"Put trouble in force, in the words of the section impairments of a scenario; without an id it gets one.", addImpairment).
+			with(0, ProblemNotFound, ProblemVersion, ProblemUnfit),
+		op("putImpairment", http.MethodPut, inOne+"/impairments/{id}", "changes", "Put trouble in force in place of what has that id.", putImpairment).
+			with(0, ProblemNotFound, ProblemVersion, ProblemUnfit),
+		op("liftImpairment", http.MethodDelete, inOne+"/impairments/{id}", "changes", "End trouble.", liftImpairment).
+			with(0, ProblemNotFound, ProblemVersion, ProblemUnfit),
+
+		op("getScenario", http.MethodGet, inOne+"/scenario", "scenario", "Show the scenario, how far it has come, and what has become of its expectations.", getScenario).
+			with(0, ProblemNotFound),
+		op("loadScenario", http.MethodPut, inOne+"/scenario", "scenario",
+			"Go on with another scenario, or an edited one, by difference: what the author has changed changes, and nothing else. The dry run gives the plan.", loadScenario).
+			with(0, ProblemNotFound, ProblemVersion, ProblemUnfit),
+		op("startScenario", http.MethodPost, inOne+"/scenario/start", "scenario",
+			"Let the scenario begin anew, now, also after its end. The cluster stays as it is: reset puts that back too.", restartScenario).
+			with(0, ProblemNotFound, ProblemVersion, ProblemConflict),
+		op("stopScenario", http.MethodPost, inOne+"/scenario/stop", "scenario",
+			"End the scenario: what is to be judged at its end is judged, and nothing more of it happens.", stopScenario).
+			with(0, ProblemNotFound, ProblemVersion, ProblemConflict),
+
+		raw("getSnapshot", inOne+"/snapshot", "moments", "application/yaml",
+			"Export how everything stands, as a scenario: risim serve starts from it, and PUT takes it back. Users, impairments and the timeline are not in it.", getSnapshot).
+			with(0, ProblemNotFound),
+		op("putSnapshot", http.MethodPut, inOne+"/snapshot", "moments", "Put back what was exported, of this cluster or another one with the same nodes.", putSnapshot).
+			with(0, ProblemNotFound, ProblemVersion, ProblemUnfit),
+		op("listMoments", http.MethodGet, inOne+"/moments", "moments", "List the moments that one can go back to.", listMoments).with(0, ProblemNotFound),
+		op("goBack", http.MethodPost, inOne+"/back", "moments",
+			"Put the cluster and its settings back as they were at a moment. Time goes on, and so does the scenario.", goBack).
+			with(0, ProblemNotFound, ProblemVersion, ProblemConflict),
+		op("reset", http.MethodPost, inOne+"/reset", "moments",
+			"Put everything back as it was at the start: cluster, settings, users, sessions, rate limit and impairments. The scenario begins anew, now.", reset).
+			with(0, ProblemNotFound, ProblemVersion, ProblemUnfit),
+
+		op("getJournal", http.MethodGet, inOne+"/journal", "journal", "Show what happened, oldest first, a page at a time: requests, changes, steps and trouble.", getJournal).
+			with(0, ProblemNotFound),
+		raw("streamJournal", inOne+"/journal/stream", "journal", "text/event-stream",
+			"Send entries as they happen, as server-sent events: with after or Last-Event-ID those since then first. An event \"dropped\" tells of entries that the reader was too slow for.", streamJournal).
+			with(0, ProblemNotFound),
+		raw("exportJournal", inOne+"/journal.jsonl", "journal", "application/jsonl", "Export entries as JSON, one a line.", exportLines).with(0, ProblemNotFound),
+		raw("exportHAR", inOne+"/journal.har", "journal", "application/json", "Export what was sent in the requests of entries, as far as it is kept, as an HTTP archive 1.2.", exportHAR).
+			with(0, ProblemNotFound),
+
 		op("getClock", http.MethodGet, inOne+"/clock", "clock", "Tell the simulated time.", getClock).with(0, ProblemNotFound),
 		op("setClock", http.MethodPatch, inOne+"/clock", "clock", "Freeze simulated time, let it run on, or change its speed.", setClock).
 			with(0, ProblemNotFound, ProblemVersion, ProblemConflict),

@@ -16,9 +16,9 @@ import (
 type Time struct{ time.Time }
 
 // MarshalText writes it.
-func (t Time) MarshalText() ([]byte, error) {
-	return []byte(t.UTC().Format("2006-01-02T15:04:05.999Z07:00")), nil
-}
+func (t Time) MarshalText() ([]byte, error) { return []byte(t.text()), nil }
+
+func (t Time) text() string { return t.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
 
 // UnmarshalText reads RFC 3339.
 func (t *Time) UnmarshalText(text []byte) (err error) {

@@ -167,3 +167,10 @@ func keysWithDoc(t reflect.Type) []Key {
 	}
 	return out
 }
+
+// ImpairmentKeys lists the keys that LoadImpairment takes.
+func ImpairmentKeys() []Key {
+	return slices.DeleteFunc(keysWithDoc(reflect.TypeFor[Trouble]()), func(k Key) bool {
+		return slices.Contains([]string{"after", "delay", "over"}, k.Name)
+	})
+}
