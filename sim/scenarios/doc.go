@@ -115,6 +115,10 @@
 // those of the device's latest registration. Each may be a list: any of its values will do. In user, description and the
 // lines of devices.login, {device} and {number} stand for the device's name and its own first number.
 //
+// The groups of an inline cluster are those that it names. In the ready clusters they are hq, branch-1 to branch-4 (desk
+// phones, by site), jabber, atas, analog, gateways, h323, sip-trunks, cti-ports, cti-route-points, cti-remote-devices,
+// voicemail, media and hunt-lists; in reference, phones.
+//
 //	timeline:
 //	  - {at: 1m, do: {devices.readdress: {where: {name: SEP*, number: [4001, "40*7"]}, to: 10.99.0.0/16}}}
 //	  - {at: 2m, do: {devices.login: {where: {number: 4002}, user: "em-{number}", lines: ["7{number}"]}}}
