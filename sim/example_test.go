@@ -34,6 +34,35 @@ func ExampleStart() {
 	// cucm-sub1 SEPCE50D13F5922 Rejected reason 3
 }
 
+// A ready scenario: phones move when their node dies, and come home when it is back. Time stands still but for Advance.
+func ExampleStart_scenario() {
+	ris, err := sim.Start(context.Background(), sim.Options{Scenario: "subscriber-outage", Manual: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ris.Close()
+	for _, d := range []time.Duration{0, 4 * time.Minute, 10 * time.Minute} {
+		ris.Advance(d)
+		reply := query(ris, "selectCmDevice", criteria{Class: "Phone", Status: "Registered", Items: items{{"*"}}})
+		fmt.Print(ris.Now().Format("15:04"))
+		for _, node := range reply.Nodes {
+			if len(node.Devices) > 0 {
+				fmt.Print("  ", node.Name, " ", len(node.Devices))
+			}
+		}
+		fmt.Println()
+	}
+	for _, v := range ris.Finish()[:2] {
+		fmt.Println(v.ID, v.Outcome)
+	}
+	// Output:
+	// 08:00  cucm-sub1 120  cucm-sub2 60
+	// 08:04  cucm-sub2 180
+	// 08:14  cucm-sub1 115  cucm-sub2 65
+	// taken-over pass
+	// returned pass
+}
+
 // A poller that asks by selectCmDevice sees a failover twice: the node that was left remembers the phone, and the node
 // that took over has it. selectCmDeviceExt gives the newest record only.
 func ExampleSimulator_Apply_failover() {
