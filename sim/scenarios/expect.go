@@ -22,6 +22,20 @@ const (
 // String is "inconclusive", "pass" or "fail".
 func (o Outcome) String() string { return [...]string{"inconclusive", "pass", "fail"}[o] }
 
+// MarshalText is String, for JSON.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	for _, known := range []Outcome{Inconclusive, Pass, Fail} {
+		if known.String() == string(text) {
+			*o = known
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not one of inconclusive, pass, fail", text)
+}
+
 // Verdict is an expectation's outcome and why.
 type Verdict struct {
 	ID      string // of the expectation, or of the step that checked

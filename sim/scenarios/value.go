@@ -221,6 +221,17 @@ func (c Count) Holds(n int) bool { return c.holds(n) }
 // Most is the number from which on one more is too many, for ever.
 func (c Count) Most() int { return c.hi }
 
+// Among judges a number of which only bounds are known: Inconclusive when some numbers between them would hold and others not.
+func (c Count) Among(least, most int) Outcome {
+	switch {
+	case most < c.lo || least > c.hi || least == most && !c.holds(least):
+		return Fail
+	case least >= c.lo && most <= c.hi && (c.not < least || c.not > most):
+		return Pass
+	}
+	return Inconclusive
+}
+
 // String is the count as it was written.
 func (c Count) String() string { return c.text }
 
