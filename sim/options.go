@@ -217,7 +217,7 @@ func (o *Options) readyConfig() (cluster.Config, error) {
 	if o.Config != nil {
 		return *o.Config, nil
 	}
-	return fixtures.Ready(o.Cluster, fixtures.Spec{Seed: o.Seed, Devices: o.Devices, Start: o.Start})
+	return fixtures.Streamed(o.Cluster, fixtures.Spec{Seed: o.Seed, Devices: o.Devices, Start: o.Start})
 }
 
 // readyStore makes that cluster.
