@@ -51,7 +51,8 @@ func Some(n uint32) Uint { return Uint{n, true} }
 func (u Uint) Get() (uint32, bool) { return u.n, u.ok }
 
 // Device is what the cluster's configuration knows of a device, the same on every node. Absent texts and numbers
-// (zero values) are nil on the wire (rule X3). A Device that is in a Snapshot never changes.
+// (zero values) are nil on the wire (rule X3). What a Snapshot gives is a copy; but Homes and H323 are many copies' own, and
+// must not be changed.
 type Device struct {
 	Name              DeviceName
 	Description       string
@@ -86,7 +87,7 @@ type Line struct {
 	Status Status // not PartiallyRegistered (rule R7)
 }
 
-// Record is what one node's RIS remembers of a device: a registration. A Record that is in a Snapshot never changes.
+// Record is what one node's RIS remembers of a device: a registration. What a Snapshot gives is a copy.
 type Record struct {
 	Status    Status
 	Reason    Reason // 0 when Registered (rule R8)

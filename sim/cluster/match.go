@@ -206,7 +206,8 @@ func (m *matcher) addr(a netip.Addr) bool {
 	if len(m.wild) == 0 {
 		return false
 	}
-	text := string(AppendAddr(nil, a))
+	var room [40]byte
+	text := string(AppendAddr(room[:0], a))
 	for _, g := range m.wild {
 		if g.match(text) {
 			return true
