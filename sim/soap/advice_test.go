@@ -42,10 +42,10 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 		AdviceCaseOnly:       {device(dev, "", []string{"moh_2"}), nil, `Item "moh_2" matches only because case is ignored.`},
 		AdviceDuplicates:     {device(dev, "", []string{"SEP*3"}), nil, `Device "SEP0C0000000003" is in the answer more than once, under several nodes.`},
 		AdviceStateInfoBad:   {device(dev, "page 2", one), nil, "StateInfo cannot be read (it is not XML: EOF), so it counted as none."},
-		AdviceStateInfoForeign: {device(dev, string(appendStateInfo(nil, []cluster.Mark{{Node: "elsewhere"}}, false)), one), nil,
+		AdviceStateInfoForeign: {device(dev, string(appendStateInfo(nil, []cluster.Mark{{Node: "elsewhere"}}, false, false)), one), nil,
 			"StateInfo names nodes that this query does not ask, so it counted as none."},
 		AdviceStateInfoOld: {device(dev, string(appendStateInfo(nil, []cluster.Mark{
-			{Node: "cucm-pub", Started: start.Unix() - 91000}, {Node: "cucm-sub1", Started: start.Unix() - 90000, StateID: 99}, {Node: "cucm-sub2", Started: start.Unix() - 92000, StateID: 3}}, true)), one), nil,
+			{Node: "cucm-pub", Started: start.Unix() - 91000}, {Node: "cucm-sub1", Started: start.Unix() - 90000, StateID: 99}, {Node: "cucm-sub2", Started: start.Unix() - 92000, StateID: 3}}, true, false)), one), nil,
 			"StateInfo is from before the history that the nodes keep, or from a future that they have not seen, so it counted as none."},
 		AdviceStateInfoAnother:  {device(dev, "", one), nil, "StateInfo came from another query than the one that it was sent with, so NoChange may not mean what it says."},
 		AdviceDirNumbersIgnored: {cti("", nil, nil, []string{"4001"}, tag{"CtiMgrClass", "Device"}), nil, "DirNumbers counts only when CtiMgrClass is Line, and was ignored with Device."},

@@ -145,13 +145,9 @@ func appendNode(b []byte, a *cluster.NodeAnswer, f form) []byte {
 }
 
 func (mem *scratch) appendAnswerState(b []byte, f form) []byte {
-	mem.state = appendStateInfo(mem.state[:0], mem.marks, f.clusterWide)
+	mem.state = appendStateInfo(mem.state[:0], mem.marks, f.clusterWide, false)
 	b = append(b, `<ns1:StateInfo>`...)
-	if f.nested {
-		b = append(b, mem.state...)
-	} else {
-		b = appendText(b, mem.state)
-	}
+	b = appendStateInfo(b, mem.marks, f.clusterWide, !f.nested)
 	return append(b, `</ns1:StateInfo>`...)
 }
 

@@ -11,21 +11,30 @@ import (
 	"github.com/risim/risim/sim/cluster"
 )
 
-// appendStateInfo appends the StateInfo of an answer, as XML that has not yet been made a string (rule N1). Without
-// marks it is empty.
-func appendStateInfo(b []byte, marks []cluster.Mark, clusterWide bool) []byte {
+// appendStateInfo appends the StateInfo of an answer, as XML or as the string that the contract wants (rules N1 and X4): the
+// same with < and > escaped. Without marks it is empty.
+func appendStateInfo(b []byte, marks []cluster.Mark, clusterWide, asString bool) []byte {
+	lt, gt := "<", ">"
+	if asString {
+		lt, gt = "&lt;", "&gt;"
+	}
 	if len(marks) == 0 {
 		return b
 	}
-	b = append(b, `<StateInfo`...)
+	b = append(append(b, lt...), `StateInfo`...)
 	if clusterWide {
 		b = append(b, ` ClusterWide="1"`...)
 	}
-	b = append(b, '>')
+	b = append(b, gt...)
 	for i := range marks {
 		m := &marks[i]
-		b = append(b, `<Node Name="`...)
-		b = appendAttr(b, string(m.Node))
+		b = append(append(b, lt...), `Node Name="`...)
+		if asString {
+			var room [128]byte
+			b = appendText(b, appendAttr(room[:0], string(m.Node)))
+		} else {
+			b = appendAttr(b, string(m.Node))
+		}
 		b = append(b, `" SubsystemStartTime="`...)
 		b = strconv.AppendInt(b, m.Started, 10)
 		b = append(b, `" StateId="`...)
@@ -34,9 +43,9 @@ func appendStateInfo(b []byte, marks []cluster.Mark, clusterWide bool) []byte {
 		b = strconv.AppendInt(b, int64(m.Found), 10)
 		b = append(b, `" TotalItemsReturned="`...)
 		b = strconv.AppendInt(b, int64(m.Returned), 10)
-		b = append(b, `"/>`...)
+		b = append(append(b, `"/`...), gt...)
 	}
-	return append(b, `</StateInfo>`...)
+	return append(append(append(b, lt...), `/StateInfo`...), gt...)
 }
 
 // longestStateInfo bounds what is read of a StateInfo, in bytes (rule H8). One node takes about 100.

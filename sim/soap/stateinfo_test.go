@@ -15,10 +15,10 @@ func TestAppendStateInfo_N1(t *testing.T) {
 	marks := []cluster.Mark{{Node: "cucm3", Started: 1411513436, StateID: 84, Found: 2, Returned: 1}, {Node: `a&"<b`, Started: 1, StateID: 18446744073709551615}}
 	assert.Equal(t, `<StateInfo ClusterWide="1"><Node Name="cucm3" SubsystemStartTime="1411513436" StateId="84" TotalItemsFound="2" TotalItemsReturned="1"/>`+
 		`<Node Name="a&amp;&quot;&lt;b" SubsystemStartTime="1" StateId="18446744073709551615" TotalItemsFound="0" TotalItemsReturned="0"/></StateInfo>`,
-		string(appendStateInfo(nil, marks, true)))
+		string(appendStateInfo(nil, marks, true, false)))
 	assert.Equal(t, `<StateInfo><Node Name="cucm3" SubsystemStartTime="1411513436" StateId="84" TotalItemsFound="2" TotalItemsReturned="1"/></StateInfo>`,
-		string(appendStateInfo(nil, marks[:1], false)))
-	assert.Empty(t, appendStateInfo(nil, nil, true), "no node answered")
+		string(appendStateInfo(nil, marks[:1], false, false)))
+	assert.Empty(t, appendStateInfo(nil, nil, true, false), "no node answered")
 }
 
 // N4: what is printed is read back as it was.
@@ -33,7 +33,9 @@ func TestParseStateInfo_N4_ReadsWhatWasPrinted(t *testing.T) {
 			})
 		}
 		for _, wide := range []bool{false, true} {
-			got, err := parseStateInfo(string(appendStateInfo(nil, marks, wide)))
+			text := appendStateInfo(nil, marks, wide, false)
+			require.Equal(t, string(appendText(nil, text)), string(appendStateInfo(nil, marks, wide, true)), "X4: the string is the XML, escaped")
+			got, err := parseStateInfo(string(text))
 			require.NoError(t, err)
 			require.Equal(t, marks, got)
 		}
