@@ -1,6 +1,10 @@
 package cluster
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+	"unsafe"
+)
 
 // DeviceQuery is a selectCmDevice or selectCmDeviceExt question. The zero value asks for every record.
 // All filters must hold together (rule Q10).
@@ -115,6 +119,66 @@ func (r DeviceRecord) Read(v *View) {
 	}
 	if cap(v.Record.Lines) > cap(v.lines) {
 		v.lines = v.Record.Lines
+	}
+}
+
+// Kind stands for what many records have in common. Records of equal kinds have the same of everything but what Own holds,
+// StateID, and the homes and group of their devices. Kinds that are not equal may stand for the same all the same.
+type Kind struct {
+	make *Device
+	cond *cond
+}
+
+// Kind gives the record's. It is good for as long as the answer that it comes from.
+func (r DeviceRecord) Kind() Kind {
+	d := r.block.device(int(r.device))
+	return Kind{d.sheet.make(d.item), r.block.conds[r.block.recs[r.record].cond]}
+}
+
+// Hash is a number that is the same for equal kinds, and mostly different for others.
+func (k Kind) Hash() uintptr {
+	return uintptr(unsafe.Pointer(k.make))>>4*31 + uintptr(unsafe.Pointer(k.cond))>>4 // what they point to does not move
+}
+
+// Own is what a record and its device have for themselves. The zero value is room to read into.
+type Own struct {
+	Name        DeviceName
+	Description string
+	HasLines    bool // Device.Lines is not nil
+	TimeStamp   int64
+	Attempts    Uint
+	LoginUser   string
+	Lines       []Line // of the record
+	IPv4, IPv6  netip.Addr
+
+	lines []Line // room
+}
+
+// ReadOwn is Read of what Own holds, which is little.
+func (r DeviceRecord) ReadOwn(o *Own) {
+	b := r.block
+	d, k := b.device(int(r.device)), b.kept(&b.recs[r.record])
+	list, has := d.numbers()
+	*o = Own{
+		Name: d.sheet.name(d.item), Description: d.sheet.description(d.item), HasLines: has,
+		TimeStamp: k.stamp, IPv4: k.v4(), IPv6: k.v6(), lines: o.lines[:0],
+	}
+	if k.has&hasAttempts != 0 {
+		o.Attempts = Some(k.attempts)
+	}
+	if k.odd != nil {
+		o.LoginUser, o.Lines = k.odd.login, k.odd.lines
+		if k.odd.ipv4.IsValid() {
+			o.IPv4 = k.odd.ipv4
+		}
+	}
+	if state := k.has / lineBits; state != noLines && state != oddLines {
+		for list.n > 0 {
+			var number string
+			number, list = list.next()
+			o.lines = append(o.lines, Line{number, Status(state)})
+		}
+		o.Lines = o.lines
 	}
 }
 

@@ -54,7 +54,7 @@ func (mem *scratch) appendDevices(res *cluster.DeviceResult, f form) {
 	b = strconv.AppendInt(b, int64(res.Found), 10)
 	b = append(b, `</ns1:TotalDevicesFound><ns1:CmNodes`...)
 	mem.marks = mem.marks[:0]
-	v := &mem.view
+	mem.stencils.reset()
 	if isEmpty(res.Nodes, f, func(n *cluster.NodeDevices) *cluster.NodeAnswer { return &n.NodeAnswer }) {
 		b = append(b, nilTail...)
 	} else {
@@ -69,8 +69,7 @@ func (mem *scratch) appendDevices(res *cluster.DeviceResult, f form) {
 			}
 			b = append(b, `<ns1:CmDevices>`...)
 			for _, d := range n.Devices {
-				d.Read(v)
-				b = appendDevice(b, &v.Device, &v.Record, f.reasons)
+				b = mem.appendItem(b, d, f.reasons)
 			}
 			b = append(b, `</ns1:CmDevices></ns1:item>`...)
 		}
@@ -157,12 +156,19 @@ const noTrunk = `<ns1:H323Trunk><ns1:ConfigName` + nilTail + `<ns1:TechPrefix` +
 	`<ns1:AltGkList` + nilTail + `<ns1:ActiveGk` + nilTail + `<ns1:CallSignalAddr` + nilTail + `<ns1:RasAddr` + nilTail +
 	`</ns1:H323Trunk>`
 
+// seams are the places in an answer where what a device has for itself begins and ends, behind its name.
+type seams struct{ number, description, stamp, lines, address seam }
+
+type seam struct{ begin, end int }
+
 // appendDevice appends an item of CmDevices: 26 children in the contract's order.
-func appendDevice(b []byte, d *cluster.Device, r *cluster.Record, reasons cluster.ReasonTable) []byte {
+func appendDevice(b []byte, d *cluster.Device, r *cluster.Record, reasons cluster.ReasonTable, at *seams) []byte {
 	b = append(b, `<ns1:item><ns1:Name>`...)
 	b = appendText(b, string(d.Name))
 	b = append(b, `</ns1:Name>`...)
+	at.number.begin = len(b) + len(`<ns1:DirNumber>`)
 	b = appendDirNumber(b, r.Lines)
+	at.number.end = len(b) - len(`</ns1:DirNumber>`)
 	b = appendWord(b, `<ns1:DeviceClass`, word(d.Class), `</ns1:DeviceClass>`)
 	b = appendUint(b, `<ns1:Model`, d.Model, d.Model != 0, `</ns1:Model>`)
 	b = appendSome(b, `<ns1:Product`, d.Product, `</ns1:Product>`)
@@ -181,12 +187,18 @@ func appendDevice(b []byte, d *cluster.Device, r *cluster.Record, reasons cluste
 	b = append(b, `</ns1:StatusReason>`...)
 	b = appendSome(b, `<ns1:PerfMonObject`, d.PerfMonObject, `</ns1:PerfMonObject>`)
 	b = appendSome(b, `<ns1:DChannel`, d.DChannel, `</ns1:DChannel>`)
+	at.description.begin = len(b) + len(`<ns1:Description>`)
 	b = appendOptional(b, `<ns1:Description`, d.Description, `</ns1:Description>`)
+	at.description.end = len(b) - len(`</ns1:Description>`)
 	b = appendTrunk(b, d.H323)
+	at.stamp.begin = len(b) + len(`<ns1:TimeStamp>`)
 	b = appendTime(b, `<ns1:TimeStamp`, r.TimeStamp, `</ns1:TimeStamp>`)
+	at.stamp.end = len(b) - len(`</ns1:TimeStamp>`)
 	b = appendWord(b, `<ns1:Protocol`, word(d.Protocol), `</ns1:Protocol>`)
 	b = appendUint(b, `<ns1:NumOfLines`, uint32(len(r.Lines)), len(r.Lines) > 0 || d.Lines != nil, `</ns1:NumOfLines>`)
+	at.lines.begin = len(b) + len(`<ns1:LinesStatus>`)
 	b = appendLines(b, r.Lines)
+	at.lines.end = len(b) - len(`</ns1:LinesStatus>`)
 	b = appendOptional(b, `<ns1:ActiveLoadID`, r.ActiveLoad, `</ns1:ActiveLoadID>`)
 	b = appendOptional(b, `<ns1:InactiveLoadID`, r.InactiveLoad, `</ns1:InactiveLoadID>`)
 	b = appendWord(b, `<ns1:DownloadStatus`, word(r.Download), `</ns1:DownloadStatus>`)
@@ -196,6 +208,8 @@ func appendDevice(b []byte, d *cluster.Device, r *cluster.Record, reasons cluste
 		return append(b, `<ns1:IPAddress/></ns1:item>`...)
 	}
 	b = append(b, `<ns1:IPAddress>`...)
+	at.address.begin = len(b) + len(`<ns1:item><ns1:IP>`)
+	at.address.end = at.address.begin + addressLen(r.IPv4)
 	b = appendAddress(b, r.IPv4, `</ns1:IP><ns1:IPAddrType>ipv4</ns1:IPAddrType>`, d.Attribute)
 	b = appendAddress(b, r.IPv6, `</ns1:IP><ns1:IPAddrType>ipv6</ns1:IPAddrType>`, d.Attribute)
 	return append(b, `</ns1:IPAddress></ns1:item>`...)
@@ -206,7 +220,11 @@ func appendDirNumber(b []byte, lines []cluster.Line) []byte {
 	if len(lines) == 0 {
 		return append(b, `<ns1:DirNumber`+nilTail...)
 	}
-	b = append(b, `<ns1:DirNumber>`...)
+	b = appendNumbers(append(b, `<ns1:DirNumber>`...), lines)
+	return append(b, `</ns1:DirNumber>`...)
+}
+
+func appendNumbers(b []byte, lines []cluster.Line) []byte {
 	for i := range lines {
 		if i > 0 {
 			b = append(b, ',')
@@ -215,21 +233,34 @@ func appendDirNumber(b []byte, lines []cluster.Line) []byte {
 		b = append(b, '-')
 		b = append(b, lines[i].Status.String()...)
 	}
-	return append(b, `</ns1:DirNumber>`...)
+	return b
 }
 
 func appendLines(b []byte, lines []cluster.Line) []byte {
 	if len(lines) == 0 {
 		return append(b, `<ns1:LinesStatus`+nilTail...)
 	}
-	b = append(b, `<ns1:LinesStatus>`...)
+	b = appendLineItems(append(b, `<ns1:LinesStatus>`...), lines)
+	return append(b, `</ns1:LinesStatus>`...)
+}
+
+func appendLineItems(b []byte, lines []cluster.Line) []byte {
 	for i := range lines {
+		l := &lines[i]
+		if l.Number != "" && l.Status != 0 { // as always
+			b = append(b, `<ns1:item><ns1:DirectoryNumber>`...)
+			b = appendText(b, l.Number)
+			b = append(b, `</ns1:DirectoryNumber><ns1:Status>`...)
+			b = append(b, l.Status.String()...)
+			b = append(b, `</ns1:Status></ns1:item>`...)
+			continue
+		}
 		b = append(b, `<ns1:item>`...)
-		b = appendOptional(b, `<ns1:DirectoryNumber`, lines[i].Number, `</ns1:DirectoryNumber>`)
-		b = appendWord(b, `<ns1:Status`, word(lines[i].Status), `</ns1:Status>`)
+		b = appendOptional(b, `<ns1:DirectoryNumber`, l.Number, `</ns1:DirectoryNumber>`)
+		b = appendWord(b, `<ns1:Status`, word(l.Status), `</ns1:Status>`)
 		b = append(b, `</ns1:item>`...)
 	}
-	return append(b, `</ns1:LinesStatus>`...)
+	return b
 }
 
 func appendTrunk(b []byte, t *cluster.H323Trunk) []byte {

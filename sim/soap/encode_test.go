@@ -484,12 +484,39 @@ func TestAppendDevices_AllocatesNothingPerDevice(t *testing.T) {
 	assert.Equal(t, cost(1), cost(1000), "allocations of 1 and of 1,000 devices")
 }
 
+// BenchmarkAppendDevices writes a thousand phones, by stencils and each element by element.
 func BenchmarkAppendDevices(b *testing.B) {
-	res := wideResult(1000)
+	res := storedResult(b, 1000)
 	var mem scratch
-	b.ReportAllocs()
-	for b.Loop() {
-		mem.appendDevices(&res, form{clusterWide: true})
+	b.Run("stencils", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			mem.appendDevices(&res, form{clusterWide: true})
+		}
+		b.SetBytes(int64(len(mem.out)))
+	})
+	b.Run("elements", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			mem.out = mem.out[:0]
+			for _, d := range res.Nodes[0].Devices {
+				d.Read(&mem.view)
+				mem.out = appendDevice(mem.out, &mem.view.Device, &mem.view.Record, cluster.DocumentedReasons, new(seams))
+			}
+		}
+		b.SetBytes(int64(len(mem.out)))
+	})
+}
+
+// storedResult is wideResult as a store answers it.
+func storedResult(tb testing.TB, n int) cluster.DeviceResult {
+	tb.Helper()
+	c := cluster.Config{Nodes: []cluster.Node{{Name: "cucm-pub"}}}
+	for _, d := range wideResult(n).Nodes[0].Devices {
+		c.Devices = append(c.Devices, *d.Device())
+		c.Registrations = append(c.Registrations, cluster.Registration{Device: d.Name(), Node: "cucm-pub", Record: *d.Record()})
 	}
-	b.SetBytes(int64(len(mem.out)))
+	store, err := cluster.New(start, c)
+	require.NoError(tb, err)
+	return store.Snapshot().Select(cluster.DeviceQuery{})
 }

@@ -23,6 +23,8 @@ type scratch struct {
 	result   cluster.DeviceResult
 	marks    []cluster.Mark
 	view     cluster.View
+	own      cluster.Own
+	stencils stencils
 	state    []byte // StateInfo of the answer
 	latest   string // the one that stateText gave last
 	out      []byte // the answer
