@@ -71,9 +71,9 @@ func TestAdvice_EachHasARequestThatEarnsIt(t *testing.T) {
 		AdviceCaseOnly:           device(dev, "", []string{"MOH_2", "nobody"}),
 		AdviceDuplicates:         device(ext, "", []string{"SEP0C0000000003"}),
 		AdviceStateInfoBad:       device(dev, " ", one),
-		AdviceStateInfoForeign:   device(dev, string(appendStateInfo(nil, []cluster.Mark{{Node: "cucm-sub1"}}, false)), one, tag{"NodeName", "cucm-sub1"}),
+		AdviceStateInfoForeign:   device(dev, string(appendStateInfo(nil, []cluster.Mark{{Node: "cucm-sub1"}}, false, false)), one, tag{"NodeName", "cucm-sub1"}),
 		AdviceStateInfoOld: device(dev, string(appendStateInfo(nil, []cluster.Mark{
-			{Node: "cucm-pub", Started: start.Unix() - 91000}, {Node: "cucm-sub1", Started: start.Unix() - 90001, StateID: 99}, {Node: "cucm-sub2", Started: start.Unix() - 92000, StateID: 3}}, true)), one),
+			{Node: "cucm-pub", Started: start.Unix() - 91000}, {Node: "cucm-sub1", Started: start.Unix() - 90001, StateID: 99}, {Node: "cucm-sub2", Started: start.Unix() - 92000, StateID: 3}}, true, false)), one),
 		AdviceStateInfoAnother:  device(dev, "", one),
 		AdviceDirNumbersIgnored: cti("", nil, nil, []string{"4001"}, tag{"CtiMgrClass", "Line"}),
 		AdviceDevNamesIgnored:   cti("", nil, []string{"D"}, nil, tag{"CtiMgrClass", "Device"}),
