@@ -26,18 +26,20 @@ func TestJudges_Run(t *testing.T) {
 	}{
 		{"pass", []string{"rate-limit-squeeze", "--manual-clock", "--", "/usr/bin/python3", "testdata/judges/run.py", "polite"}, 0,
 			"18 answers, 4 refusals",
-			`rate-limit-squeeze 5 0 0
+			`rate-limit-squeeze 6 0 0
 rate-limit-squeeze.yaml:True fine-before
 rate-limit-squeeze.yaml:True backs-off
+rate-limit-squeeze.yaml:True waits
 rate-limit-squeeze.yaml:True goes-on
 rate-limit-squeeze.yaml:True recovers
 - command python3
 `},
 		{"fail", []string{"rate-limit-squeeze", "--manual-clock", "--", "/usr/bin/python3", "testdata/judges/run.py", "hasty"}, 1,
 			"answers, ",
-			`rate-limit-squeeze 5 3 0
+			`rate-limit-squeeze 6 4 0
 rate-limit-squeeze.yaml:True fine-before failure
 rate-limit-squeeze.yaml:True backs-off failure
+rate-limit-squeeze.yaml:True waits failure
 rate-limit-squeeze.yaml:True goes-on
 rate-limit-squeeze.yaml:True recovers failure
 - command python3
