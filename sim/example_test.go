@@ -175,6 +175,30 @@ func ExampleSimulator_Apply_noChange() {
 	// after: no change false one less true
 }
 
+// A scenario can be edited while it runs: the plan says what becomes of the edit, and applying it changes that alone.
+func ExampleSimulator_PlanReload() {
+	scenario := func(phones int) []byte {
+		return fmt.Appendf(nil, "cluster:\n  nodes: [{name: pub}]\n  devices: [{group: hq, count: %d, model: Cisco 8845, homes: [pub]}]\n", phones)
+	}
+	ris, err := sim.Start(context.Background(), sim.Options{ScenarioText: string(scenario(10)), Manual: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ris.Close()
+	plan, err := ris.PlanReload(scenario(12))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(plan)
+	if err := plan.Apply(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ris.Snapshot().Len(), "devices")
+	// Output:
+	// + 2 devices in group hq
+	// 12 devices
+}
+
 // query is a client of RisPort70, as far as the examples need one.
 func query(ris *sim.Simulator, operation string, c criteria) reply {
 	c.Model, c.SelectBy, c.Protocol, c.Download = 255, "Name", "Any", "Any"

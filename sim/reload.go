@@ -25,8 +25,8 @@ type source struct {
 // Plan is what becomes of a running simulator when it goes on with an edited scenario. It stands for the moment when it was made: as
 // time goes on, steps come and pass.
 type Plan struct {
-	File        string                 // as messages call it
-	Differences []scenarios.Difference // in the order of the sections; none: the scenario says what it said before
+	File        string                 `json:"file"`        // as messages call it
+	Differences []scenarios.Difference `json:"differences"` // in the order of the sections; none: the scenario says what it said before
 
 	sim      *Simulator
 	from, to *source // to is nil when not even the text is another one
@@ -55,6 +55,7 @@ func (p *Plan) String() string {
 // finds no change. A device that is new is added, with the records that it begins with; one that is gone is removed; of one that is changed
 // that much is changed. So it goes with applications, users, and knobs of the service, all in one step; for impairments, timeline and
 // expectations see package scenarios. A simulator without a scenario gets one, whose time begins now.
+// Simulator.User and Password stay those of the start.
 //
 // Other nodes, another seed or another clock need a restart. That, and whatever is wrong with the scenario, is told
 // all together in the error, in which problems of files are [scenarios.Problems]; then nothing is changed at all.

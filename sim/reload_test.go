@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -261,6 +262,46 @@ func TestReload_AScenarioForWhoeverHasNone(t *testing.T) {
 	ris.Finish()
 	_, err = ris.Reload([]byte("timeline: [{at: 1m, do: {log: x}}]"))
 	require.ErrorContains(t, err, "the scenario has ended")
+}
+
+// An impairment that stays counts on, and has its turn where it now stands.
+func TestReload_ImpairmentsThatStay(t *testing.T) {
+	t.Parallel()
+	const text = "impairments:\n  - {id: third, requests: {from: 3, to: 3}, status: 503}\n"
+	ris := sim.ForTest(t, sim.Options{Config: small(), Scenario: "s.yaml", ScenarioFS: fstest.MapFS{"s.yaml": {Data: []byte(text)}}, InMemory: true, Manual: true, Set: []string{"rateLimit=0"}})
+	status := func() int { return askAs(t, ris, ris.User, ris.Password) }
+	require.Equal(t, []int{200, 200}, []int{status(), status()})
+	_, err := ris.Reload([]byte("impairments:\n  - {id: first, requests: {from: 2}, status: 502}\n" + text[len("impairments:\n"):]))
+	require.NoError(t, err)
+	require.Equal(t, "first", ris.Impairments()[0].ID)
+	require.Equal(t, "third", ris.Impairments()[1].ID)
+	require.Equal(t, []int{503, 502, 502}, []int{status(), status(), status()}, "the third of all, and from the second on since the edit")
+}
+
+// Clients ask on while a scenario is edited.
+func TestReload_WhileClientsAsk(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Scenario: "s.yaml", ScenarioFS: fstest.MapFS{"s.yaml": {Data: []byte(lived)}}, InMemory: true, Plain: true, Set: []string{"rateLimit=0"}})
+	other := strings.Replace(lived, "count: 3", "count: 9", 1) +
+		"timeline: [{requests: {every: 3}, times: 1000, do: {devices.bounce: {where: {group: b}, away: 0s}}}]\nexpect: [{requests: {count: 1..100000}}]\n"
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	for range 3 {
+		clients.Go(func() {
+			for range 40 {
+				if got, err := tryAsk(ris, ris.URL, "selectCmDevice", "Item=*"); err != nil || got.status != 200 {
+					t.Errorf("status %d, %v", got.status, err)
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		_, err := ris.Reload([]byte([]string{other, lived}[i%2]))
+		require.NoError(t, err)
+	}
+	clients.Wait()
+	require.NoError(t, ris.Snapshot().Check())
+	require.Equal(t, 6, ris.Snapshot().Len())
 }
 
 // A plan is for the scenario that ran when it was made.

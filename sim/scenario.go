@@ -664,6 +664,9 @@ func (w world) Impair(_ scenarios.Cause, i *scenarios.Impairment) { w.troubles.A
 // Lift ends one.
 func (w world) Lift(_ scenarios.Cause, id string) { w.troubles.Lift(id) }
 
+// Renew says where one stands now.
+func (w world) Renew(i *scenarios.Impairment) { w.troubles.Renew(i) }
+
 // Log notes what a step did.
 func (w world) Log(e scenarios.Event) { w.log(e) }
 

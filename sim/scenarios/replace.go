@@ -190,6 +190,9 @@ func (r *Running) replace(p *Program, now time.Duration) {
 				e.fired, e.matched = c.passed, 0
 			} else if e.ongoing != nil {
 				e.ongoing.step = c.step
+				if i := c.step.do.impair; i != nil && !e.lifted {
+					r.world.Renew(i)
+				}
 			}
 			r.entries[i] = e
 		}

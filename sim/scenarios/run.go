@@ -30,6 +30,8 @@ type World interface {
 	// Impair puts an impairment in force, in place of one with the same id; Lift ends one, if there is one.
 	Impair(cause Cause, i *Impairment)
 	Lift(cause Cause, id string)
+	// Renew says that an impairment that is in force, and stays so, now stands elsewhere in the file.
+	Renew(i *Impairment)
 	// Log is told of everything that happens, in order.
 	Log(Event)
 }

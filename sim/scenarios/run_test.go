@@ -97,6 +97,7 @@ func (w *world) RemoveUser(c scenarios.Cause, name string) error {
 }
 func (w *world) Impair(_ scenarios.Cause, i *scenarios.Impairment) { w.troubles.Add(i) }
 func (w *world) Lift(_ scenarios.Cause, id string)                 { w.troubles.Lift(id) }
+func (w *world) Renew(i *scenarios.Impairment)                     { w.troubles.Renew(i) }
 func (w *world) Log(e scenarios.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -101,6 +101,7 @@ func (w *dry) SetUser(Cause, *User) error     { return nil }
 func (w *dry) RemoveUser(Cause, string) error { return nil }
 func (w *dry) Impair(Cause, *Impairment)      {}
 func (w *dry) Lift(Cause, string)             {}
+func (w *dry) Renew(*Impairment)              {}
 func (w *dry) Log(e Event) {
 	if e.Action != "verdict" { // requests are missing, so verdicts mean nothing here
 		w.events = append(w.events, e)

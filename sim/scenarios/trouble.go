@@ -163,10 +163,27 @@ func (t *Troubles) Add(i *Impairment) {
 	defer t.mu.Unlock()
 	t.removeLocked(i.ID)
 	t.active = append(t.active, &active{Impairment: i})
+	t.sortLocked()
+	t.some.Store(true)
+}
+
+// Renew puts an impairment in the place of one that says the same but was written elsewhere, and keeps its count of requests.
+// It does nothing when none of its id is in force.
+func (t *Troubles) Renew(i *Impairment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.active {
+		if a.ID == i.ID {
+			a.Impairment = i
+		}
+	}
+	t.sortLocked()
+}
+
+func (t *Troubles) sortLocked() {
 	slices.SortStableFunc(t.active, func(a, b *active) int {
 		return cmp.Or(cmp.Compare(a.at.Line, b.at.Line), cmp.Compare(a.at.Column, b.at.Column))
 	})
-	t.some.Store(true)
 }
 
 // Lift lifts an impairment, and reports whether it was in force.
