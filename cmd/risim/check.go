@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/risim/risim/fixtures"
 	"github.com/risim/risim/sim"
 )
 
@@ -25,6 +26,7 @@ With --schema it prints a JSON Schema, by which editors complete, explain and ch
   risim check --timeline outage.yaml
   risim check --timeline subscriber-outage          what a ready scenario does
   risim check --schema >risim.schema.json           then, in a scenario: # yaml-language-server: $schema=risim.schema.json`,
+		ValidArgsFunction: complete(fixtures.ScenarioNames()),
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case schema && (len(args) > 0 || timeline):

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -133,6 +134,13 @@ func (f *simFlags) choose(cmd *cobra.Command, what string) {
 		f.options.Profile = ""
 	}
 	f.usersOfFile = !cmd.Flags().Changed("user") && !cmd.Flags().Changed("password")
+}
+
+// complete offers names and leaves files to the shell.
+func complete(names ...[]string) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return slices.Concat(names...), cobra.ShellCompDirectiveDefault
+	}
 }
 
 // readyClusters lists the ready clusters for the help.

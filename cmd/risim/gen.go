@@ -46,6 +46,7 @@ learn from it.`,
   risim gen --subscribers 2 --group hq=300 --group lab="20,Cisco 7841" --group trunks="2,SIP Trunk"
   risim gen wan-outage -o mine.yaml                 a ready scenario, to read or to change
   risim gen --list                                  what there is by name`,
+		ValidArgsFunction: complete(fixtures.ReadyNames()),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return hint(fmt.Errorf("gen writes one cluster, not %d: %q", len(args), args), "risim gen --help says more")

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/risim/risim/fixtures"
 	"github.com/risim/risim/sim"
 	"github.com/risim/risim/sim/scenarios"
 )
@@ -70,6 +71,7 @@ The exit status is the first of these that is so:
   risim run outage.yaml --speed 60 --wait -- ./poller
   risim run --rate-limit 0 branch -- sh -c 'curl --cacert "$RISIM_CA_FILE" "$RISIM_URL?wsdl"'
   risim run outage.yaml                             the scenario alone`,
+		ValidArgsFunction: complete(fixtures.ReadyNames(), fixtures.ScenarioNames()),
 		Args: func(cmd *cobra.Command, args []string) error {
 			names := args
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/risim/risim/fixtures"
 	"github.com/risim/risim/sim"
 )
 
@@ -49,6 +50,7 @@ The ready scenarios:
   risim serve outage.yaml                           a scenario; risim check tells what is wrong with one
   risim serve --per-node --devices 20000 --load     a lab: an address for each node, no rate limit
   risim serve --profile cucm-14 --set extWildcard=fault`,
+		ValidArgsFunction: complete(fixtures.ReadyNames(), fixtures.ScenarioNames()),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return hint(fmt.Errorf("serve runs one cluster, not %d: %q", len(args), args), "risim serve --help says more")
