@@ -13,6 +13,12 @@
 // [ForTest] is for tests, [Start] for programs. The zero [Options] runs the ready cluster "default" over HTTPS on a
 // free port of 127.0.0.1.
 //
+// # What the client did
+//
+//	v, err := ris.Verify(sim.Expected{RequestFilter: sim.RequestFilter{Operation: "selectCmDevice"}, Count: ">= 2"}) // v.Err() tells near misses
+//	e, err := ris.Explain(sim.ExplainRequest{Seq: 7, Device: "SEP000102030405"})                                     // why it was not in that answer
+//	t.Log(ris.Advice())                                                                                             // what would hurt elsewhere
+//
 // # Promises
 //
 //   - When Start returns, every listener is bound and the service answers. When Close returns, none is and nothing runs.

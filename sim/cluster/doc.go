@@ -29,5 +29,6 @@
 // what can happen. The state: sheet.go packs what is configured, block.go records, commons.go what many have in common;
 // snapshot.go holds all blocks, build.go makes them for a new cluster, tx.go changes them, state.go gives them as plain
 // values and takes them back. Answers: select.go with finder.go, index.go and match.go for devices, cti.go for
-// applications; since.go decides on NoChange. reason.go has the tables of status reasons.
+// applications; since.go decides on NoChange, and explain.go says why something is not in
+// an answer. reason.go has the tables of status reasons.
 package cluster

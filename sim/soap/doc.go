@@ -21,5 +21,5 @@
 // The files, by the question that a reader has: what a request may look like (decode*.go, scan.go, charset.go,
 // request.go), what its values mean (criteria.go, stateinfo.go), what an answer looks like (encode.go, fault.go,
 // page.go), who may ask (auth.go, session.go) and how often (throttle.go), what can be set (settings.go), what is
-// remarked on (advice.go), and how it all goes together (service.go, handler.go).
+// remarked on (advice.go, clients.go), why an answer is as it is (explain.go), and how it all goes together (service.go, handler.go).
 package soap
