@@ -13,6 +13,22 @@
 // [ForTest] is for tests, [Start] for programs. The zero [Options] runs the ready cluster "default" over HTTPS on a
 // free port of 127.0.0.1.
 //
+// # Scenarios
+//
+// A scenario says what happens when, and what a client should have done in the end (see package scenarios). There are ready
+// ones, such as "subscriber-outage", and files of one's own:
+//
+//	ris := sim.ForTest(t, sim.Options{Scenario: "subscriber-outage"})
+//	for range 30 {
+//		p.Poll(t.Context())
+//		ris.Advance(30 * time.Second)
+//	}
+//	for _, v := range ris.Finish() {
+//		if v.Outcome != scenarios.Pass {
+//			t.Error(v)
+//		}
+//	}
+//
 // # What the client did
 //
 //	v, err := ris.Verify(sim.Expected{RequestFilter: sim.RequestFilter{Operation: "selectCmDevice"}, Count: ">= 2"}) // v.Err() tells near misses
@@ -39,7 +55,7 @@
 //	sim/scenarios   the language of scenario files: reading, checking and running them; it knows nothing of the wire
 //	sim/control     the operator's HTTP API: seeing and changing clusters while they run, and many of them in a process
 //	sim/clock       what time it is and what is due: following the wall, or stepped by hand
-//	fixtures        where populations come from
+//	fixtures        where populations come from, and the ready clusters and scenarios
 //	wsdl            the contract, embedded
 //
 // # Who may import whom

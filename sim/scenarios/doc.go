@@ -12,6 +12,8 @@
 //	expect:
 //	  - {id: moved, at: 8m, devices: {where: {node: cucm-sub2, status: Registered}, count: ">= 300"}}
 //
+// There are ready scenarios to run, to read and to copy: risim gen --list names them, package fixtures holds them.
+//
 // From Go:
 //
 //	prog, err := scenarios.Load("outage.yaml", data, options) // err tells of everything wrong with the file
