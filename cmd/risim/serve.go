@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -132,6 +133,7 @@ func (f *serveFlags) serve(stdout, stderr io.Writer) error {
 	}
 
 	watch(ctx, ris, stderr)
+	debug.FreeOSMemory() // what it took to make a large cluster is more than the cluster takes
 	<-ctx.Done()
 	restore() // from here on another signal ends the process at once
 	ready.remove()
