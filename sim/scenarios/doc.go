@@ -107,7 +107,8 @@
 //   - cti.open, .close (reason), .fail (reason), .openDevices, .closeDevices: application, by name or AppId, and node;
 //     cti.open with user, address and instance makes a new connection
 //   - service.set: knobs and their values
-//   - user.set (name, password, roles): a user has another password or other roles, or is new; user.remove: a name
+//   - user.set (name, password, roles): a user has another password or other roles, or is new; user.remove: a name. Sessions
+//     go on, unless their user is gone (simulator's choice)
 //   - impair: trouble, as in impairments; lift: its id
 //   - log: a line in the journal; check: something that must be true now, as in expect
 //
