@@ -27,7 +27,7 @@ func (s *Simulator) Advice() AdviceReport {
 func (r AdviceReport) String() string {
 	var b strings.Builder
 	for _, a := range r.Advice {
-		fmt.Fprintf(&b, "%s  %s  %d times  %s (%s)\n  %s\n", clientName(&a), a.ID, a.Count, a.Text, a.Rule, a.Fix)
+		fmt.Fprintf(&b, "%s  %s  %s  %s (%s)\n  %s\n", a.Client(), a.ID, a.Times(), a.Text, a.Rule, a.Fix)
 	}
 	if r.Forgotten > 0 {
 		fmt.Fprintf(&b, "%d clients are not remembered any more\n", r.Forgotten)
@@ -36,16 +36,4 @@ func (r AdviceReport) String() string {
 		return "no advice\n"
 	}
 	return b.String()
-}
-
-// clientName is user@address (User-Agent), as far as it is known.
-func clientName(a *soap.ClientAdvice) string {
-	name := a.Address
-	if a.User != "" {
-		name = clip(a.User, 80) + "@" + name
-	}
-	if a.UserAgent != "" {
-		name += " (" + clip(a.UserAgent, 80) + ")"
-	}
-	return name
 }

@@ -37,7 +37,7 @@ func TestAdvice(t *testing.T) {
 	require.True(t, strings.HasPrefix(got.String(), `administrator@127.0.0.1 (Go-http-client/1.1)  comma-in-item  2 times  Item … holds a comma, `+
 		`which is an ordinary character: it does not separate names. (Q9)
   Send one item element for each name.
-administrator@127.0.0.1 (Go-http-client/1.1)  result-at-limit  1 times  `), got.String())
+administrator@127.0.0.1 (Go-http-client/1.1)  result-at-limit  once  `), got.String())
 }
 
 // An expectation hears of what a client never did, when the run ends.

@@ -24,7 +24,24 @@ import (
 
 // The test binary runs as risim where a script says so.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"risim": main})
+	testscript.Main(m, map[string]func(){"risim": main, "ask": askOnce})
+}
+
+// askOnce is a client that risim run can start: ask ITEM asks for a device by name, once, and is polite.
+func askOnce() {
+	body := strings.Replace(tryQuery, "SEP*", os.Args[1], 1)
+	req, err := http.NewRequest(http.MethodPost, os.Getenv("RISIM_URL"), strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	req.SetBasicAuth(os.Getenv("RISIM_USER"), os.Getenv("RISIM_PASSWORD"))
+	req.Header.Set("Content-Type", "text/xml")
+	req.Header.Set("SOAPAction", "selectCmDevice")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		panic(err)
+	}
+	resp.Body.Close()
 }
 
 func TestScript(t *testing.T) {

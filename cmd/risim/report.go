@@ -54,7 +54,7 @@ func (r *report) say(w io.Writer) {
 		counts[v.Outcome]++
 		lines = append(lines, v.String())
 	}
-	if r.scenario != "" {
+	if r.scenario != "" || len(r.verdicts) > 0 {
 		lines = append(lines, fmt.Sprintf("%s: %d passed, %d failed, %d inconclusive", plural(len(r.verdicts), "expectation"),
 			counts[scenarios.Pass], counts[scenarios.Fail], counts[scenarios.Inconclusive]))
 	}
@@ -213,7 +213,10 @@ func (r *report) asJUnit() []byte {
 	}}
 	for _, v := range r.verdicts {
 		c := junitCase{Class: s.Name, Name: v.ID, File: v.File, Line: v.Line}
-		trouble := &junitTrouble{Type: v.Outcome.String(), Message: v.Why, Text: fmt.Sprintf("%s:%d: expected %s: %s", v.File, v.Line, v.Want, v.Why)}
+		if v.File == strictClient {
+			c.File = ""
+		}
+		trouble := &junitTrouble{Type: v.Outcome.String(), Message: v.Why, Text: fmt.Sprintf("%s: expected %s: %s", v.Place(), v.Want, v.Why)}
 		switch v.Outcome {
 		case scenarios.Fail:
 			c.Failure = trouble

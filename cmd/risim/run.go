@@ -28,6 +28,7 @@ type runFlags struct {
 	simFlags
 	timeout     time.Duration // of the wall; 0: none
 	wait        bool
+	strict      bool   // any advice fails the run
 	junit, json string // files; empty: none
 }
 
@@ -60,7 +61,7 @@ played to its end at once: that tests the scenario itself.
 
 The exit status is the first of these that is so:
 
-  1   an expectation has failed, whatever became of the COMMAND
+  1   an expectation has failed, whatever became of the COMMAND; with --strict-client, any advice (risim help advice)
   2   risim itself could not do what was asked: a wrong flag or file, a COMMAND that cannot be started, a
       COMMAND that was ended by --timeout, a report that cannot be written
   N   the COMMAND's own status, when that is not 0; 128 and the signal's number when one has ended it
@@ -69,6 +70,7 @@ The exit status is the first of these that is so:
 		Example: `  risim run outage.yaml -- pytest tests/
   risim run outage.yaml --junit report.xml --timeout 5m -- ./poller --once
   risim run outage.yaml --speed 60 --wait -- ./poller
+  risim run --strict-client -- ./poller --once      no scenario: what does the poller do wrong?
   risim run --rate-limit 0 branch -- sh -c 'curl --cacert "$RISIM_CA_FILE" "$RISIM_URL?wsdl"'
   risim run outage.yaml                             the scenario alone`,
 		ValidArgsFunction: complete(fixtures.ReadyNames(), fixtures.ScenarioNames()),
@@ -108,6 +110,7 @@ The exit status is the first of these that is so:
 			return err == nil && d > 0
 		})
 	flags.BoolVar(&f.wait, "wait", false, "after the COMMAND let the scenario come to its end, at the speed of its clock")
+	flags.BoolVar(&f.strict, "strict-client", false, "fail when a client earns any advice, see risim help advice")
 	flags.StringVar(&f.junit, "junit", "", "write the verdicts to `FILE` as JUnit's XML")
 	flags.StringVar(&f.json, "json", "", "write the verdicts to `FILE` as JSON")
 	return cmd
@@ -120,7 +123,7 @@ func (f *runFlags) alone(flags *pflag.FlagSet) {
 		f.problems = append(f.problems, hint(errors.New("there is nothing to run: neither a scenario nor a COMMAND"),
 			"risim run FILE.yaml, risim run [NAME] -- COMMAND"))
 	}
-	for _, name := range []string{"listen", "plain", "per-node", "ca-dir", "speed", "timeout", "wait"} {
+	for _, name := range []string{"listen", "plain", "per-node", "ca-dir", "speed", "timeout", "wait", "strict-client"} {
 		if flags.Changed(name) {
 			f.problems = append(f.problems, fmt.Errorf("--%s goes with a COMMAND only: without one nobody connects, and no time passes", name))
 		}
@@ -184,6 +187,9 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 		cancel()
 	}
 	r.verdicts, r.end, r.journal = ris.Finish(), ris.Now(), ris.Journal().Tail(20)
+	if f.strict {
+		r.verdicts = append(r.verdicts, strictVerdicts(ris)...)
+	}
 	problems := errors.Join(early, reports.put(r), ris.Close(), op.close())
 	r.say(stderr)
 	if problems != nil {

@@ -49,7 +49,15 @@ type Verdict struct {
 
 // String is one line: outcome, place, id, what was expected, what was seen.
 func (v Verdict) String() string {
-	return fmt.Sprintf("%s  %s:%d  %s  %s: %s", v.Outcome, v.File, v.Line, v.ID, v.Want, v.Why)
+	return fmt.Sprintf("%s  %s  %s  %s: %s", v.Outcome, v.Place(), v.ID, v.Want, v.Why)
+}
+
+// Place is where the expectation stands: file.yaml:12, or what took the file's place when there is no line.
+func (v Verdict) Place() string {
+	if v.Line == 0 {
+		return v.File
+	}
+	return fmt.Sprintf("%s:%d", v.File, v.Line)
 }
 
 // Sum is what verdicts come to together: Fail when one has failed, else Inconclusive when one is, else Pass; Pass when there

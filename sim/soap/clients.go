@@ -3,6 +3,7 @@ package soap
 import (
 	"cmp"
 	"container/list"
+	"fmt"
 	"hash/maphash"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/risim/risim/sim/cluster"
 )
@@ -488,6 +490,35 @@ type ClientAdvice struct {
 	// Pending says that the last of them is so only as long as nothing follows: answers that were cut off, and that no narrower query has
 	// followed up to now.
 	Pending bool `json:"pending,omitempty"`
+}
+
+// Client is user@address (User-Agent), as far as it is known, in printable form and not long.
+func (a *ClientAdvice) Client() string {
+	name := a.Address
+	if a.User != "" {
+		name = printable(a.User) + "@" + name
+	}
+	if a.UserAgent != "" {
+		name += " (" + printable(a.UserAgent) + ")"
+	}
+	return name
+}
+
+// Times is Count in words.
+func (a *ClientAdvice) Times() string {
+	if a.Count == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", a.Count)
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '·'
+	}, clip(text))
 }
 
 // Advised tells which clients earned which advice, in the order of First, and how many clients are not remembered any more: the last
