@@ -235,12 +235,12 @@ func (k *kept) eachNumber(d device, yield func(string) bool) {
 	}
 }
 
-// clone copies the records of a block, for a change.
+// clone copies a block for a change: its records, and the rest when and if it changes.
 func (b *block) clone() *block {
 	c := *b
-	c.recs, c.ends = append(make([]rec, 0, len(b.recs)+1), b.recs...), slices.Clone(b.ends)
+	c.recs = append(make([]rec, 0, len(b.recs)+1), b.recs...)
 	c.statuses = append(make([]byte, 0, len(b.statuses)+1), b.statuses...)
-	c.conds, c.odds = append(make([]*cond, 0, len(b.conds)+1), b.conds...), append(make([]*odd, 0, len(b.odds)+1), b.odds...)
+	c.conds, c.odds = slices.Clip(b.conds), slices.Clip(b.odds) // to append to them copies them
 	return &c
 }
 
@@ -249,12 +249,7 @@ func (b *block) put(i, node int, k kept) {
 	from := b.start(i)
 	n, had := slices.BinarySearchFunc(b.recs[from:b.ends[i]], node, func(r rec, node int) int { return int(r.node) - node })
 	n += from
-	if had {
-		b.waste++
-		if b.recs[n].odd > 0 {
-			b.odds[b.recs[n].odd-1] = nil
-		}
-	}
+	b.waste += btoi(had)
 	shift := 0
 	switch {
 	case k.cond == nil && had:
@@ -265,6 +260,7 @@ func (b *block) put(i, node int, k kept) {
 		shift = 1
 	}
 	if shift != 0 {
+		b.ends = slices.Clone(b.ends)
 		for j := i; j < len(b.ends); j++ {
 			b.ends[j] = uint16(int(b.ends[j]) + shift)
 		}
@@ -407,6 +403,7 @@ func (b *block) knows(node int) bool { return on(b.recs, node) != nil }
 // forget drops all records of a node.
 func (b *block) forget(node int) {
 	recs, statuses := b.recs[:0], b.statuses[:0]
+	b.ends = slices.Clone(b.ends)
 	for i, from := 0, 0; i < len(b.ends); i++ {
 		for _, r := range b.recs[from:b.ends[i]] {
 			if int(r.node) != node {
