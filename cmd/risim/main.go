@@ -7,6 +7,7 @@
 //	risim gen -o site.yaml         a cluster file to change
 //	risim serve --help             the flags
 //	risim help scenarios           the language of scenario files
+//	risim ctl state                how a cluster stands that runs already, and all else that its control API can do
 //	risim help knobs               everything about the service that can be changed
 //
 // It maps the outside world, which is arguments, signals, files and streams, to [sim.Options] and back. Results go to
@@ -46,7 +47,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.AddCommand(new(serveFlags).command(stdout, stderr), new(runFlags).command(stdin, stdout, stderr), newCheck(out, stderr), newGen(out),
-		newVersion(out), newHelpKnobs(), newHelpAdvice(), newHelpScenarios())
+		newCtl(stdin, out, stderr), newVersion(out), newHelpKnobs(), newHelpAdvice(), newHelpScenarios())
 	root.SetHelpCommand(newHelp())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "%s --help lists the flags", cmd.CommandPath())
@@ -75,9 +76,9 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("unknown command %q", args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return hint(err, "did you mean risim %s?", near[0])
+		return hint(err, "did you mean %s %s?", cmd.CommandPath(), near[0])
 	}
-	return hint(err, "risim --help lists the commands")
+	return hint(err, "%s --help lists the commands", cmd.CommandPath())
 }
 
 // hinted is an error with something to type next.

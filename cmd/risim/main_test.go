@@ -74,7 +74,7 @@ func poll(ts *testscript.TestScript, what string, so func() bool) {
 	}
 }
 
-// await READYFILE waits for the file and sets URL, ADDR and PID.
+// await READYFILE waits for the file and sets URL, ADDR, CONTROL and PID.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	var info readyInfo
 	poll(ts, args[0]+" is there", func() bool {
@@ -85,6 +85,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("URL", info.URL)
 	ts.Setenv("ADDR", u.Host)
+	ts.Setenv("CONTROL", info.Control)
 	ts.Setenv("PID", strconv.Itoa(info.PID))
 }
 
