@@ -143,7 +143,7 @@ func (c *ctl) ask(ctx context.Context, method, path string, query url.Values, in
 	}
 	var raw bytes.Buffer
 	if err := c.client().Do(ctx, method, path, in, &raw, header...); err != nil {
-		return c.hinted(err)
+		return err
 	}
 	if out != nil {
 		if err := json.Unmarshal(raw.Bytes(), out); err != nil {
@@ -162,6 +162,7 @@ func (c *ctl) ask(ctx context.Context, method, path string, query url.Values, in
 func (c *ctl) hinted(err error) error {
 	var p *control.Problem
 	switch {
+	case errors.As(err, new(hinted)):
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return hint(err, "risim serve starts one; --control URL says where another is")
 	case errors.As(err, &p) && p.Type == control.ProblemToken:
@@ -228,7 +229,7 @@ func (c *ctl) command(use, short string, args cobra.PositionalArgs, run func(ctx
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return run(ctx, args)
+			return c.hinted(run(ctx, args))
 		},
 	}
 }

@@ -564,7 +564,7 @@ func (c *ctl) momentCommands() []*cobra.Command {
 		defer file.drop()
 		var text bytes.Buffer
 		if err := c.client().Do(ctx, http.MethodGet, at+"/snapshot", nil, &text); err != nil {
-			return c.hinted(err)
+			return err
 		}
 		return file.put(text.Bytes(), 0o644)
 	})
@@ -634,9 +634,9 @@ func (c *ctl) journalCommands() []*cobra.Command {
 			case follow:
 				return c.follow(ctx, at, query)
 			case lines:
-				return c.hinted(c.client().Do(ctx, http.MethodGet, at+"/journal.jsonl?"+query.Encode(), nil, c.stdout))
+				return c.client().Do(ctx, http.MethodGet, at+"/journal.jsonl?"+query.Encode(), nil, c.stdout)
 			case har:
-				return c.hinted(c.client().Do(ctx, http.MethodGet, at+"/journal.har?"+query.Encode(), nil, c.stdout))
+				return c.client().Do(ctx, http.MethodGet, at+"/journal.har?"+query.Encode(), nil, c.stdout)
 			}
 			if limit > 0 {
 				query.Set("limit", strconv.Itoa(limit))
@@ -668,7 +668,7 @@ func (c *ctl) follow(ctx context.Context, at string, query url.Values) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return c.hinted(err)
+	return err
 }
 
 // eventLines takes server-sent events and shows each entry of the journal in a line.
