@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/risim/risim/sim"
+	"github.com/risim/risim/sim/cluster"
 	"github.com/risim/risim/sim/control"
 	"github.com/risim/risim/sim/scenarios"
 )
@@ -658,7 +659,122 @@ func (c *ctl) journalCommands() []*cobra.Command {
 	journal.Flags().BoolVar(&lines, "jsonl", false, "export as JSON, an entry a line")
 	journal.Flags().BoolVar(&har, "har", false, "export what was sent, as an HTTP archive")
 	journal.Flags().IntVar(&limit, "limit", 0, "show `N` entries (default 100)")
-	return []*cobra.Command{journal}
+	return []*cobra.Command{journal, c.verifyCommand(), c.adviceCommand()}
+}
+
+func (c *ctl) verifyCommand() *cobra.Command {
+	var body control.Verify
+	var within, timeout string
+	cmd := c.command("verify [KEY=VALUE...]", "Judge whether so many requests have come as are expected, or wait until they have", cobra.ArbitraryArgs,
+		func(ctx context.Context, args []string) error {
+			expected, err := expectedOf(args)
+			if err != nil {
+				return hint(err, "risim ctl verify --help lists the keys")
+			}
+			expected.Count, expected.After = body.Count, body.After
+			body.Expected = expected
+			for _, d := range []struct {
+				flag, text string
+				to         **control.Duration
+			}{{"within", within, &body.Within}, {"timeout", timeout, &body.Timeout}} {
+				if d.text != "" {
+					v, err := scenarios.ParseDuration(d.text)
+					if err != nil {
+						return fmt.Errorf("--%s: %w", d.flag, err)
+					}
+					*d.to = (*control.Duration)(&v)
+				}
+			}
+			var out control.Verification
+			err = c.do(ctx, http.MethodPost, "/verify", nil, body, &out, func() {
+				c.say("%s: %s: %s", out.Outcome, out.Want, out.Why)
+				for _, n := range out.Nearest {
+					c.say("  near miss, entry %d: %s\n    %s", n.Seq, n.Text, strings.Join(n.Differs, "; "))
+				}
+			})
+			switch {
+			case err != nil:
+				return err
+			case out.Outcome == "fail":
+				return ended(1)
+			case out.Outcome != "pass":
+				return ended(2)
+			}
+			return nil
+		})
+	cmd.Long = `Verify judges whether so many requests have come as are expected: those of which every KEY=VALUE is true. Keys
+are operation, user, node, client, userAgent, path, stateInfo (sent or none), status, fault, advice,
+impairment, from and until (simulated times), and criteria as the request sent them: max, class, model,
+criteriaStatus, nodeName, selectBy, item, protocol, download, device, number. A * in a value stands for any text.
+
+The exit status is 0 when it is so, 1 when it is not, and 2 when it cannot be told, as the journal has
+dropped requests on which it depends.`
+	cmd.Example = `  risim ctl verify operation=selectCmDevice item='SEP*'
+  risim ctl verify fault=rateLimit --count 0
+  risim ctl verify operation=selectCmDeviceExt --count '>= 2' --within 5m --timeout 30s`
+	cmd.Flags().StringVar(&body.Count, "count", ">= 1", "`COUNT` expected: 2, '>= 1', '<= 3', 1..3, '!= 0'")
+	cmd.Flags().Uint64Var(&body.After, "after", 0, "look at entries after number `N` only")
+	cmd.Flags().StringVar(&within, "within", "", "wait until it is so, for `D` of simulated time at the most")
+	cmd.Flags().StringVar(&timeout, "timeout", "", "wait for `D` of the wall's time at the most (default 30s with --within)")
+	return cmd
+}
+
+// expectedOf reads what is expected of requests.
+func expectedOf(args []string) (sim.Expected, error) {
+	var e sim.Expected
+	var bad []error
+	texts := map[string]*string{
+		"operation": &e.Operation, "user": &e.User, "node": &e.Node, "client": &e.Client, "userAgent": &e.UserAgent, "path": &e.Path, "stateInfo": &e.StateInfo,
+		"fault": &e.Fault, "advice": &e.Advice, "impairment": &e.Impairment, "max": &e.Criteria.Max, "class": &e.Criteria.Class, "model": &e.Criteria.Model,
+		"criteriaStatus": &e.Criteria.Status, "nodeName": &e.Criteria.Node, "selectBy": &e.Criteria.SelectBy, "protocol": &e.Criteria.Protocol, "download": &e.Criteria.Download,
+	}
+	lists := map[string]*[]string{"item": &e.Criteria.Items, "device": &e.Criteria.Devices, "number": &e.Criteria.Numbers}
+	times := map[string]*time.Time{"from": &e.From, "until": &e.Until}
+	for _, a := range args {
+		key, value, ok := strings.Cut(a, "=")
+		var at control.Time
+		switch {
+		case !ok:
+			bad = append(bad, fmt.Errorf("%q is not KEY=VALUE", a))
+		case texts[key] != nil:
+			*texts[key] = value
+		case lists[key] != nil:
+			*lists[key] = append(*lists[key], value)
+		case key == "status":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				bad = append(bad, fmt.Errorf("status %q is not a number", value))
+			}
+			e.Status = n
+		case times[key] != nil:
+			if err := at.UnmarshalText([]byte(value)); err != nil {
+				bad = append(bad, fmt.Errorf("%s: %w", key, err))
+			}
+			*times[key] = at.Time
+		default:
+			known := slices.Concat(slices.Sorted(maps.Keys(texts)), slices.Sorted(maps.Keys(lists)), slices.Sorted(maps.Keys(times)), []string{"status"})
+			if near := cluster.Near(key, known); near != "" {
+				bad = append(bad, fmt.Errorf("unknown key %q; did you mean %q?", key, near))
+			} else {
+				bad = append(bad, fmt.Errorf("unknown key %q; there are %s", key, strings.Join(known, ", ")))
+			}
+		}
+	}
+	return e, errors.Join(bad...)
+}
+
+func (c *ctl) adviceCommand() *cobra.Command {
+	none := false
+	cmd := c.command("advice", "Sum the advice on what clients did", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		var out sim.AdviceReport
+		err := c.do(ctx, http.MethodGet, "/advice", nil, nil, &out, func() { fmt.Fprint(c.stdout, out) })
+		if err == nil && none && len(out.Advice) > 0 {
+			return ended(1)
+		}
+		return err
+	})
+	cmd.Flags().BoolVar(&none, "none", false, "end with status 1 when there is any")
+	return cmd
 }
 
 // follow shows entries as they happen.

@@ -587,15 +587,21 @@ func TestOpenAPI_DescribesEveryRouteAndNoOther(t *testing.T) {
 	}
 	assert.Equal(t, served, described)
 	others := &documenter{schemas: object{}} // types of package sim, whose fields are described by comments
-	for _, t := range []reflect.Type{reflect.TypeFor[sim.JournalLine](), reflect.TypeFor[scenarios.Difference]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[sim.JournalLine](), reflect.TypeFor[sim.AdviceReport](), reflect.TypeFor[sim.Expected](), reflect.TypeFor[sim.NearMiss](), reflect.TypeFor[scenarios.Difference]()} {
 		others.schema(t)
+	}
+	foreign := map[string]bool{} // those that are embedded in types of this package
+	for _, t := range []reflect.Type{reflect.TypeFor[sim.Expected]()} {
+		for _, f := range jsonFields(t) {
+			foreign["Verify."+f.name] = true
+		}
 	}
 	for name, s := range doc["components"].(map[string]any)["schemas"].(map[string]any) {
 		if others.schemas[name] != nil {
 			continue
 		}
 		for field, f := range s.(map[string]any)["properties"].(map[string]any) {
-			assert.NotEmpty(t, f.(map[string]any)["description"], "%s.%s", name, field)
+			assert.True(t, foreign[name+"."+field] || f.(map[string]any)["description"] != nil, "%s.%s has no description", name, field)
 		}
 	}
 }

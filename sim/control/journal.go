@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/risim/risim/sim"
@@ -41,11 +40,7 @@ func (f *journalFilter) filter(limit int) (sim.JournalFilter, error) {
 			StateInfo: f.StateInfo, Status: f.Status, Fault: f.Fault, Advice: f.Advice, Impairment: f.Impairment,
 			Criteria: sim.Criteria{Class: f.Class, Items: f.Item}}}
 	if err := out.Check(); err != nil {
-		var bad []Wrong
-		for line := range strings.Lines(err.Error()) {
-			bad = append(bad, Wrong{Detail: strings.TrimSuffix(line, "\n")})
-		}
-		return out, wrong(ProblemInvalid, bad)
+		return out, wrong(ProblemInvalid, each(err))
 	}
 	return out, nil
 }

@@ -283,3 +283,66 @@ func TestServer_CloseEndsStreams(t *testing.T) {
 		t.Fatal("the stream goes on")
 	}
 }
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	h.cluster("c", "branch")
+	url := h.ok("GET", "/clusters/c", nil).get("url").(string)
+	ask(t, h.http, url, "administrator", "risim")
+	held := h.ok("POST", "/clusters/c/verify", `{"operation": "selectCmDevice", "criteria": {"items": ["*"]}, "count": "1"}`)
+	assert.Equal(t, "pass", held.get("outcome"))
+	assert.Equal(t, float64(1), held.get("count"))
+	assert.Equal(t, []any{float64(1)}, held.get("matches"))
+	missed := h.ok("POST", "/clusters/c/verify", `{"operation": "selectCmDevice", "user": "poller"}`)
+	assert.Equal(t, "fail", missed.get("outcome"))
+	assert.Equal(t, "its user is administrator, not poller", missed.get("nearest/0/differs/0"))
+	bad := h.call("POST", "/clusters/c/verify", `{"operation": "selectCmDevces", "count": "many"}`)
+	assert.Len(t, bad.errors(), 2)
+	bad = h.call("POST", "/clusters/c/verify", `{"opration": "selectCmDevice", "timeout": "1h"}`)
+	assert.Equal(t, []string{`/opration: there is no field "opration"; did you mean "operation"?`}, bad.errors())
+	bad = h.call("POST", "/clusters/c/verify", `{"timeout": "1h"}`)
+	assert.Equal(t, []string{`/timeout: "1h" is longer than 10m`}, bad.errors())
+}
+
+// The wait ends when it is so, and when time is up, simulated or the wall's.
+func TestVerify_Waits(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	h.cluster("c", "branch")
+	url := h.ok("GET", "/clusters/c", nil).get("url").(string)
+	outcome := func(body string) chan any {
+		out := make(chan any, 1)
+		go func() { out <- h.ok("POST", "/clusters/c/verify", body).get("outcome") }()
+		return out
+	}
+	until := outcome(`{"operation": "selectCmDevice", "within": "1m"}`)
+	ask(t, h.http, url, "administrator", "risim")
+	assert.Equal(t, "pass", <-until)
+	over := outcome(`{"operation": "selectCtiItem", "within": "1m", "timeout": "10m"}`)
+	for waiting := true; waiting; { // until the request has arrived, there is nothing to wait on
+		select {
+		case got := <-over:
+			assert.Equal(t, "fail", got)
+			waiting = false
+		default:
+			h.ok("POST", "/clusters/c/clock/advance", `{"by": "1m"}`)
+		}
+	}
+	assert.Equal(t, "fail", <-outcome(`{"operation": "selectCtiItem", "timeout": "10ms"}`))
+}
+
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	h.cluster("c", "branch")
+	url := h.ok("GET", "/clusters/c", nil).get("url").(string)
+	assert.Empty(t, h.ok("GET", "/clusters/c/advice", nil).get("advice"))
+	for range 16 {
+		ask(t, h.http, url, "administrator", "risim")
+	}
+	advice := h.ok("GET", "/clusters/c/advice", nil)
+	assert.Contains(t, string(advice.body), `"id": "several-records-of-one-device"`)
+	assert.Equal(t, "127.0.0.1", advice.get("advice/0/address"))
+	assert.NotEmpty(t, advice.get("advice/0/fix"))
+}

@@ -133,9 +133,7 @@ func problemOf(err error, place func(scenarios.Problem) string) *Problem {
 		return p
 	}
 	p = refuse(ProblemUnfit, "%s", seeErrors)
-	for line := range strings.Lines(err.Error()) {
-		p.Errors = append(p.Errors, Wrong{Detail: strings.TrimSuffix(line, "\n")})
-	}
+	p.Errors = each(err)
 	return p
 }
 

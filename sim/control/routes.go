@@ -87,6 +87,10 @@ func routes() []route {
 		raw("exportHAR", inOne+"/journal.har", "journal", "application/json", "Export what was sent in the requests of entries, as far as it is kept, as an HTTP archive 1.2.", exportHAR).
 			with(0, ProblemNotFound),
 
+		op("verify", http.MethodPost, inOne+"/verify", "journal",
+			"Judge whether so many requests have come as are expected, or wait until they have. What was nearly right is told.", verify).with(0, ProblemNotFound),
+		op("getAdvice", http.MethodGet, inOne+"/advice", "journal", "Sum the advice on what clients did, by client.", getAdvice).with(0, ProblemNotFound),
+
 		op("getClock", http.MethodGet, inOne+"/clock", "clock", "Tell the simulated time.", getClock).with(0, ProblemNotFound),
 		op("setClock", http.MethodPatch, inOne+"/clock", "clock", "Freeze simulated time, let it run on, or change its speed.", setClock).
 			with(0, ProblemNotFound, ProblemVersion, ProblemConflict),
