@@ -26,6 +26,7 @@ test: tools $(JUDGES)/node_modules/.package-lock.json
 tools:
 	@missing=""; \
 	/usr/bin/python3 -c 'import zeep' 2>/dev/null         || missing+=" python3-zeep"; \
+	/usr/bin/python3 -c 'import pytest' 2>/dev/null       || missing+=" python3-pytest"; \
 	php -r '' 2>/dev/null                                 || missing+=" php-cli"; \
 	php -r 'exit((int) !class_exists("SoapClient"));' 2>/dev/null || missing+=" php-soap"; \
 	command -v xmllint >/dev/null                         || missing+=" libxml2-utils"; \

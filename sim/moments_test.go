@@ -224,12 +224,14 @@ expect:
 	verdicts := ris.Finish()
 	require.Len(t, verdicts, 1)
 
+	require.NotEmpty(t, ris.Advice().Advice, "the requests have no SOAPAction")
 	version := ris.Snapshot().Version
 	seq, err := ris.Reset()
 	require.NoError(t, err)
 	require.NotZero(t, seq)
 	assert.Greater(t, ris.Snapshot().Version, version, "which never goes back")
 	assert.Empty(t, ris.Impairments())
+	assert.Empty(t, ris.Advice().Advice)
 	assert.Equal(t, fresh.Settings(), ris.Settings())
 	assert.Equal(t, fresh.Users(), ris.Users())
 	assert.Equal(t, want, answers(t, ris), "and three requests are let through again")

@@ -43,7 +43,7 @@ func converse(t *testing.T, ris *sim.Simulator, argv []string, env ...string) []
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := access{ris.URL, ris.User, ris.Password, ris.CAFile()}.command(ctx, t, argv, env...)
+	cmd := access{URL: ris.URL, User: ris.User, Password: ris.Password, CAFile: ris.CAFile()}.command(ctx, t, argv, env...)
 	input, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	output, err := cmd.StdoutPipe()

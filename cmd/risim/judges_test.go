@@ -73,7 +73,7 @@ func sameChecks(t *testing.T, made []*verdict) {
 }
 
 // access is what a judge is told of a simulator.
-type access struct{ URL, User, Password, CAFile string }
+type access struct{ URL, User, Password, CAFile, ControlURL string }
 
 // server is a running `risim serve`.
 type server struct {
@@ -94,7 +94,7 @@ func serve(t *testing.T) *server {
 
 	var output bytes.Buffer
 	s := &server{exited: make(chan error, 1)}
-	s.cmd = exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--rate-limit", "0", "--ready-file", ready,
+	s.cmd = exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--rate-limit", "0", "--ready-file", ready,
 		"--ca-dir", filepath.Join(dir, "ca"))
 	s.cmd.Stdout, s.cmd.Stderr = &output, &output
 	require.NoError(t, s.cmd.Start())

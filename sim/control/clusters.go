@@ -79,7 +79,7 @@ type Clusters struct {
 func (s *ClusterSpec) options() (sim.Options, []Wrong) {
 	o := sim.Options{
 		Devices: s.Devices, Seed: s.Seed, Manual: s.Clock == "manual", Speed: s.Speed, Listen: s.Listen, Plain: s.Plain, PerNode: s.PerNode,
-		Profile: s.Profile, ScenarioText: s.YAML, JournalSize: leasedJournal,
+		Profile: s.Profile, ScenarioText: s.YAML, JournalSize: leasedJournal, JournalRaw: leasedRaw, JournalBytes: leasedBytes,
 	}
 	var bad []Wrong
 	complain := func(pointer, format string, args ...any) {
@@ -110,7 +110,7 @@ func (s *ClusterSpec) options() (sim.Options, []Wrong) {
 		o.Start = *s.Start
 	}
 	if s.Journal > 0 {
-		o.JournalSize = s.Journal
+		o.JournalSize, o.JournalBytes = s.Journal, max(leasedBytes, s.Journal<<10)
 	}
 	bad = append(bad, tooLong(s.Lease)...)
 	bad = append(bad, wrongSettings(s.Profile, s.Settings)...)

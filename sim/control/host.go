@@ -49,7 +49,10 @@ const (
 	DefaultLease = 10 * time.Minute // of a cluster that the API makes
 	MaxLease     = 24 * time.Hour   //
 
+	// What the journal of a cluster keeps that the API makes: a thousand of them fit into a gigabyte, however much they are asked.
 	leasedJournal = 500 // entries
+	leasedRaw     = 20  // of which what was sent is kept too
+	leasedBytes   = 512 << 10
 )
 
 // hosted is a cluster of a host.

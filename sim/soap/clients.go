@@ -108,6 +108,13 @@ func newClients() *clients {
 	return &clients{seed: maphash.MakeSeed(), byKey: map[clientKey]*list.Element{}}
 }
 
+func (t *clients) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byKey, t.forgotten = map[clientKey]*list.Element{}, 0
+	t.recent.Init()
+}
+
 // of finds a client, which is made when it is not known.
 func (t *clients) ofLocked(x *Exchange) *client {
 	address, user, agent := x.Client, x.User, x.UserAgent

@@ -112,11 +112,12 @@ func (s *Service) ExpireSessions(user string) int { return s.sessions.expire(use
 func (s *Service) EndSession(r *http.Request) bool { return s.sessions.end(sessionIDs(nil, r)) }
 
 // Forget puts the service back as it was before the first request: nobody has logged in, nothing counts for the rate limit, and no
-// StateInfo is remembered. Session ids go on, so that no cookie of before is ever another's.
+// StateInfo and no advice is remembered. Session ids go on, so that no cookie of before is ever another's.
 func (s *Service) Forget() {
 	s.sessions.forget()
 	s.throttle.forget()
 	s.origins.forget()
+	s.clients.forget()
 }
 
 // RateUse is how far the rate limit is used up (rule T1).
