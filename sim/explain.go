@@ -64,8 +64,8 @@ func (e Explained) String() string {
 }
 
 // Explain tells whether what is asked about is in the answer to a request, and if it is not, which criterion, node, limit or rule keeps it
-// out: one sentence each. A request of the journal is looked at as it was answered, in the snapshot of then if that is the present one
-// still; otherwise in the present one, which a note says. Whoever asks, and how often, does not matter to the other requests. It fails when
+// out: one sentence each. A request of the journal is looked at as it was answered, in the snapshot of then as long as that is kept (see
+// Moments); otherwise in the present one, which a note says. Whoever asks, and how often, does not matter to the other requests. It fails when
 // r itself is wrong, and tells of all that is.
 func (s *Simulator) Explain(r ExplainRequest) (Explained, error) {
 	var problems []error
@@ -109,7 +109,9 @@ func (s *Simulator) Explain(r ExplainRequest) (Explained, error) {
 			return Explained{}, fmt.Errorf("of entry %d the journal does not keep what was asked: the request has %d bytes, and %d are kept at the most",
 				r.Seq, e.Exchange.RequestBytes, keptRequest)
 		}
-		if e.Exchange.SnapshotVersion != snap.Version {
+		if then, kept := s.moments.snapshot(e.Exchange.SnapshotVersion); kept {
+			snap = then
+		} else if e.Exchange.SnapshotVersion != snap.Version {
 			out.Notes = append(out.Notes, fmt.Sprintf("The cluster has changed since the request, from version %d: this is how it is now.", e.Exchange.SnapshotVersion))
 		}
 		for _, f := range e.Exchange.Impaired {

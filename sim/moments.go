@@ -59,6 +59,18 @@ func (m *moments) keep(one moment, changes int) {
 	}
 }
 
+// snapshot gives the snapshot of a version, as long as it is kept.
+func (m *moments) snapshot(version uint64) (*cluster.Snapshot, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.list {
+		if m.list[i].Version == version {
+			return m.list[i].snapshot, true
+		}
+	}
+	return nil, false
+}
+
 // keepMoment keeps how things stand, after an entry of the journal and so many changes.
 func (s *Simulator) keepMoment(seq uint64, changes int) {
 	snapshot := s.Snapshot()

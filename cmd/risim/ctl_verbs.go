@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -659,7 +660,7 @@ func (c *ctl) journalCommands() []*cobra.Command {
 	journal.Flags().BoolVar(&lines, "jsonl", false, "export as JSON, an entry a line")
 	journal.Flags().BoolVar(&har, "har", false, "export what was sent, as an HTTP archive")
 	journal.Flags().IntVar(&limit, "limit", 0, "show `N` entries (default 100)")
-	return []*cobra.Command{journal, c.verifyCommand(), c.adviceCommand()}
+	return []*cobra.Command{journal, c.verifyCommand(), c.explainCommand(), c.adviceCommand()}
 }
 
 func (c *ctl) verifyCommand() *cobra.Command {
@@ -761,6 +762,56 @@ func expectedOf(args []string) (sim.Expected, error) {
 		}
 	}
 	return e, errors.Join(bad...)
+}
+
+func (c *ctl) explainCommand() *cobra.Command {
+	var body sim.ExplainRequest
+	file := ""
+	cmd := c.command("explain DEVICE [KEY=VALUE...]", "Tell whether a device is in the answer to a request, and if not, what keeps it out", cobra.ArbitraryArgs,
+		func(ctx context.Context, args []string) error {
+			r := body
+			if len(args) > 0 && !strings.Contains(args[0], "=") {
+				r.Device, args = args[0], args[1:]
+			}
+			if file != "" {
+				text, err := c.read(file)
+				if err != nil {
+					return err
+				}
+				r.XML = string(text)
+			}
+			e, err := expectedOf(args)
+			if err != nil {
+				return hint(err, "risim ctl explain --help lists the keys")
+			}
+			r.Operation, r.Criteria = e.Operation, e.Criteria
+			if e.RequestFilter.Operation = ""; len(args) > 0 {
+				e.Criteria = sim.Criteria{}
+				if !reflect.ValueOf(e).IsZero() {
+					return hint(errors.New("only operation and criteria can be explained"), "risim ctl explain --help lists the keys")
+				}
+			}
+			var out sim.Explained
+			err = c.do(ctx, http.MethodPost, "/explain", nil, r, &out, func() { fmt.Fprint(c.stdout, out) })
+			if err == nil && !out.Found {
+				return ended(1)
+			}
+			return err
+		})
+	cmd.Long = `Explain tells whether a device is in the answer to a request and, when it is not, which criterion, node, limit
+or rule keeps it out. The request is that of an entry of the journal (--seq), an envelope in a file (--xml), or an
+operation with criteria as KEY=VALUE: operation, max, class, model, criteriaStatus, nodeName, selectBy, item, protocol,
+download, device, number. For selectCtiItem it can be about --application and --line too.
+
+The exit status is 0 when it is in the answer, 1 when it is not, 2 when that cannot be told.`
+	cmd.Example = `  risim ctl explain SEP000102030405 --seq 17
+  risim ctl explain SEP000102030405 operation=selectCmDeviceExt selectBy=Name 'item=SEP*'`
+	cmd.Flags().Uint64Var(&body.Seq, "seq", 0, "`N`umber of the request's entry in the journal")
+	cmd.Flags().StringVar(&file, "xml", "", "`FILE` with the request's envelope, - for stdin")
+	cmd.Flags().StringVar(&body.Application, "application", "", "`NAME` or AppId of an application, for selectCtiItem")
+	cmd.Flags().StringVar(&body.Line, "line", "", "`NUMBER` of a line, for selectCtiItem")
+	cmd.ValidArgsFunction = c.completeDevices
+	return cmd
 }
 
 func (c *ctl) adviceCommand() *cobra.Command {

@@ -587,7 +587,7 @@ func TestOpenAPI_DescribesEveryRouteAndNoOther(t *testing.T) {
 	}
 	assert.Equal(t, served, described)
 	others := &documenter{schemas: object{}} // types of package sim, whose fields are described by comments
-	for _, t := range []reflect.Type{reflect.TypeFor[sim.JournalLine](), reflect.TypeFor[sim.AdviceReport](), reflect.TypeFor[sim.Expected](), reflect.TypeFor[sim.NearMiss](), reflect.TypeFor[scenarios.Difference]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[sim.JournalLine](), reflect.TypeFor[sim.AdviceReport](), reflect.TypeFor[sim.Expected](), reflect.TypeFor[sim.NearMiss](), reflect.TypeFor[sim.Explained](), reflect.TypeFor[sim.ExplainRequest](), reflect.TypeFor[scenarios.Difference]()} {
 		others.schema(t)
 	}
 	foreign := map[string]bool{} // those that are embedded in types of this package

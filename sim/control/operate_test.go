@@ -346,3 +346,22 @@ func TestAdvice(t *testing.T) {
 	assert.Equal(t, "127.0.0.1", advice.get("advice/0/address"))
 	assert.NotEmpty(t, advice.get("advice/0/fix"))
 }
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	h.cluster("c", "branch")
+	url := h.ok("GET", "/clusters/c", nil).get("url").(string)
+	name := h.ok("GET", "/clusters/c/devices?class=Phone&status=Registered&limit=1", nil).get("devices/0/name")
+	ask(t, h.http, url, "administrator", "risim")
+	there := h.ok("POST", "/clusters/c/explain", map[string]any{"seq": 1, "device": name})
+	assert.Equal(t, true, there.get("found"))
+	assert.NotEmpty(t, there.get("places"))
+	h.ok("POST", "/clusters/c/changes", map[string]any{"devices.remove": map[string]any{"where": map[string]any{"name": name}}})
+	assert.Equal(t, true, h.ok("POST", "/clusters/c/explain", map[string]any{"seq": 1, "device": name}).get("found"), "as it was answered")
+	now := h.ok("POST", "/clusters/c/explain", map[string]any{"operation": "selectCmDevice", "criteria": map[string]any{"selectBy": "Name", "items": []string{"*"}}, "device": name})
+	assert.Equal(t, false, now.get("found"))
+	assert.NotEmpty(t, now.get("reasons/0/text"))
+	bad := h.call("POST", "/clusters/c/explain", `{"seq": 1, "operation": "selectCmDevice"}`)
+	assert.Equal(t, []string{"expected one of seq, xml and operation, not 2 of them", "expected what to explain: device, application or line"}, bad.errors())
+}

@@ -89,6 +89,9 @@ func routes() []route {
 
 		op("verify", http.MethodPost, inOne+"/verify", "journal",
 			"Judge whether so many requests have come as are expected, or wait until they have. What was nearly right is told.", verify).with(0, ProblemNotFound),
+		op("explain", http.MethodPost, inOne+"/explain", "journal",
+			"Tell whether a device, an application or a line is in the answer to a request, and if not, what keeps it out. The request is one of the journal, an envelope, or criteria.", explain).
+			with(0, ProblemNotFound),
 		op("getAdvice", http.MethodGet, inOne+"/advice", "journal", "Sum the advice on what clients did, by client.", getAdvice).with(0, ProblemNotFound),
 
 		op("getClock", http.MethodGet, inOne+"/clock", "clock", "Tell the simulated time.", getClock).with(0, ProblemNotFound),

@@ -83,3 +83,20 @@ func getAdvice(c *call, in *inCluster) (sim.AdviceReport, error) {
 	}
 	return one.sim.Advice(), nil
 }
+
+type explainIn struct {
+	inCluster
+	Body sim.ExplainRequest `body:"json"`
+}
+
+func explain(c *call, in *explainIn) (sim.Explained, error) {
+	one, err := c.api.host.find(in.Cluster)
+	if err != nil {
+		return sim.Explained{}, err
+	}
+	out, err := one.sim.Explain(in.Body)
+	if err != nil {
+		return out, wrong(ProblemInvalid, each(err))
+	}
+	return out, nil
+}
