@@ -115,7 +115,7 @@ func (t *clients) forget() {
 	t.recent.Init()
 }
 
-// of finds a client, which is made when it is not known.
+// ofLocked finds a client, which is made when it is not known.
 func (t *clients) ofLocked(x *Exchange) *client {
 	address, user, agent := x.Client, x.User, x.UserAgent
 	if i := strings.LastIndexByte(address, ':'); i >= 0 {

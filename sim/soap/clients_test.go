@@ -426,6 +426,14 @@ func TestAdvised_Clients(t *testing.T) {
 	require.Equal(t, 15, forgotten)
 	require.Len(t, d.clients.byKey, keptClients)
 	require.Equal(t, keptClients, d.clients.recent.Len())
+
+	d.Forget()
+	list, forgotten = d.Advised()
+	require.Empty(t, list)
+	require.Zero(t, forgotten)
+	d.ask(device(dev, "", []string{"NOBODY,ATALL"}))
+	list, _ = d.Advised()
+	require.Len(t, list, 1)
 }
 
 // Q2: what is narrower than a query, and so follows it up.
