@@ -182,7 +182,8 @@
 //
 // The verdict is pass, fail or inconclusive: a run that ended before an expectation was decided, a step that never
 // fired, and requests of which there were none, when none could be bad, do not pass. While the cluster changes,
-// devices are looked at every second.
+// devices are looked at every second. The ids of advice are listed by risim help advice; some need several requests of one
+// client, and result-at-limit comes at the end of the run when no narrower query has followed until then.
 //
 //	timeline:
 //	  - {id: dies, at: 5m, do: {node.stop: cucm-sub1}}
