@@ -18,9 +18,12 @@ const keptSessions = 10_000
 // sessions remembers who has logged in. A client that sends its password each time, and never the cookie, makes a session with
 // each request, so that a session costs no memory of its own. It is safe for concurrent use.
 type sessions struct {
-	mu   sync.Mutex
-	ids  *rand.PCG
-	byID map[sessionID]int32 // places in table
+	mu  sync.Mutex
+	ids *rand.PCG
+
+	// index finds places in table, 0 being none: an id's stands where its lowest bits say, or behind. Ids are random, which a
+	// map could not know. There are at least twice as many places in it as sessions.
+	index []int32
 
 	// table has keptSessions entries at the most. They are a ring in order of use: 0 stands for no session, and between the
 	// one used last, table[0].older, and the one unused for longest, table[0].newer.
@@ -39,13 +42,46 @@ type session struct {
 type sessionID struct{ high, low uint64 }
 
 func newSessions(seed uint64) *sessions {
-	return &sessions{ids: rand.NewPCG(seed, 0x4a53455353494f4e), byID: map[sessionID]int32{}, table: make([]session, 1)}
+	return &sessions{ids: rand.NewPCG(seed, 0x4a53455353494f4e), index: make([]int32, 16), table: make([]session, 1)}
+}
+
+// findLocked gives where an id stands in the index, or where it would.
+func (t *sessions) findLocked(id sessionID) (at int) {
+	mask := len(t.index) - 1
+	for at = int(id.low) & mask; t.index[at] != 0 && t.table[t.index[at]].id != id; at = (at + 1) & mask {
+	}
+	return at
+}
+
+// forgetLocked takes an id out of the index. What stands behind it moves up, so that no gap hides it.
+func (t *sessions) forgetLocked(id sessionID) {
+	mask := len(t.index) - 1
+	gap := t.findLocked(id)
+	for at := (gap + 1) & mask; t.index[at] != 0; at = (at + 1) & mask {
+		home := int(t.table[t.index[at]].id.low) & mask
+		if (at-home)&mask >= (at-gap)&mask { // its place is at the gap or before
+			t.index[gap] = t.index[at]
+			gap = at
+		}
+	}
+	t.index[gap] = 0
+}
+
+// growLocked doubles the index when it is half full.
+func (t *sessions) growLocked() {
+	if 2*len(t.table) <= len(t.index) {
+		return
+	}
+	t.index = make([]int32, 2*len(t.index))
+	for i := 1; i < len(t.table); i++ {
+		t.index[t.findLocked(t.table[i].id)] = int32(i)
+	}
 }
 
 func (t *sessions) forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.byID, t.table = map[sessionID]int32{}, make([]session, 1)
+	t.index, t.table = make([]int32, 16), make([]session, 1)
 }
 
 type sessionState uint8
@@ -65,8 +101,8 @@ func (t *sessions) use(ids []sessionID, now time.Time, idle time.Duration) (user
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range ids {
-		at, known := t.byID[id]
-		if !known {
+		at := t.index[t.findLocked(id)]
+		if at == 0 {
 			continue
 		}
 		s := &t.table[at]
@@ -91,14 +127,15 @@ func (t *sessions) start(user string, now time.Time) sessionID {
 	id := sessionID{t.ids.Uint64(), t.ids.Uint64()}
 	at := int32(len(t.table))
 	if at <= keptSessions {
+		t.growLocked()
 		t.table = append(t.table, session{})
 	} else {
 		at = t.table[0].newer
 		t.takeOutLocked(at)
-		delete(t.byID, t.table[at].id)
+		t.forgetLocked(t.table[at].id)
 	}
+	t.index[t.findLocked(id)] = at
 	t.table[at] = session{id: id, user: user, used: now}
-	t.byID[id] = at
 	t.putFirstLocked(at)
 	return id
 }
@@ -134,7 +171,7 @@ func (t *sessions) end(ids []sessionID) bool {
 	defer t.mu.Unlock()
 	ended := false
 	for _, id := range ids {
-		if at, known := t.byID[id]; known && !t.table[at].expired {
+		if at := t.index[t.findLocked(id)]; at > 0 && !t.table[at].expired {
 			t.table[at].expired, ended = true, true
 		}
 	}

@@ -182,7 +182,6 @@ func TestSessions_AreBounded(t *testing.T) {
 			require.Equal(t, sessionLive, state)
 		}
 	}
-	assert.Len(t, s.byID, keptSessions)
 	assert.Len(t, s.table, 1+keptSessions)
 	_, state := s.use([]sessionID{idle}, start, time.Minute)
 	assert.Equal(t, sessionUnknown, state)
@@ -206,7 +205,33 @@ func TestSessions_ConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	assert.Equal(t, 1600, len(s.byID))
+	assert.Len(t, s.table, 1+1600)
+}
+
+// The table finds what a map would find, however ids collide, and forgets the one that was unused for longest.
+func TestSessions_FindWhatAMapWouldFind(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, known := newSessions(1), map[sessionID]int32{}
+		for range rapid.IntRange(0, 200).Draw(t, "steps") {
+			id := sessionID{rapid.Uint64Range(0, 3).Draw(t, "high"), rapid.Uint64Range(0, 40).Draw(t, "low")}
+			at, there := known[id]
+			if there && rapid.Bool().Draw(t, "forget") {
+				s.forgetLocked(id)
+				delete(known, id)
+			} else if !there {
+				s.growLocked()
+				at = int32(len(s.table))
+				s.index[s.findLocked(id)] = at
+				s.table = append(s.table, session{id: id})
+				known[id] = at
+			}
+			for id, at := range known {
+				if got := s.index[s.findLocked(id)]; got != at {
+					t.Fatalf("%v: %d, want %d", id, got, at)
+				}
+			}
+		}
+	})
 }
 
 // H6: what counts as a session cookie is what net/http takes for one, however odd the header; its value is the id as it was
