@@ -71,6 +71,10 @@ type Options struct {
 	// Plain serves HTTP. false means HTTPS with a certificate of the simulator's own CA.
 	Plain bool
 
+	// RSA makes the keys of the listeners RSA ones of 2,048 bits, for clients that offer no cipher for elliptic curves; the CA's
+	// key stays what it is. A new connection costs four times as much then. false means ECDSA with P-256.
+	RSA bool
+
 	// PerNode gives each node its own address, counting up from the one in Listen, and the same port. false means that
 	// one address answers for the cluster, as its publisher.
 	PerNode bool

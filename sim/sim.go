@@ -212,7 +212,10 @@ func (s *Simulator) secure() (err error) {
 		}
 	}
 	s.ca = ca.authority
-	addrs := addresses(s.endpoints)
+	addrs, keys := addresses(s.endpoints), ellipticKey
+	if s.options.RSA {
+		keys = rsaKey
+	}
 	for _, e := range s.endpoints {
 		names, addrs := []string{"localhost"}, addrs
 		for _, n := range s.store.Snapshot().Nodes() {
@@ -221,16 +224,16 @@ func (s *Simulator) secure() (err error) {
 				addrs = append(slices.Clip(addrs), n.Address, n.Address6)
 			}
 		}
-		cert, err := s.ca.leaf(string(e.node), names, addrs, now)
+		cert, err := s.ca.leaf(keys, string(e.node), names, addrs, now)
 		if err != nil {
 			return err
 		}
 		config := s.certificates(e, serverTLS(cert), map[string]func() (tls.Certificate, error){
 			troubleExpired: func() (tls.Certificate, error) {
-				return s.ca.leaf(string(e.node), names, addrs, time.Now().Add(-leafLife-24*time.Hour))
+				return s.ca.leaf(keys, string(e.node), names, addrs, time.Now().Add(-leafLife-24*time.Hour))
 			},
 			troubleWrongName: func() (tls.Certificate, error) {
-				return s.ca.leaf(wrongName, []string{wrongName}, nil, time.Now())
+				return s.ca.leaf(keys, wrongName, []string{wrongName}, nil, time.Now())
 			},
 		})
 		for i, l := range e.listeners {

@@ -80,7 +80,7 @@ func TestAuthority_NamesWhatIsWrong(t *testing.T) {
 	require.NoError(t, err)
 	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	leaf, err := foreign.leaf("x", []string{"x"}, nil, noon)
+	leaf, err := foreign.leaf(ellipticKey, "x", []string{"x"}, nil, noon)
 	require.NoError(t, err)
 	leafPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Certificate[0]})
 	der, err := x509.MarshalECPrivateKey(leafKey)
@@ -145,7 +145,7 @@ func TestLeaf_NamesAndLife(t *testing.T) {
 	a, err := newAuthority(noon)
 	require.NoError(t, err)
 	v4, v6 := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fe80::1%eth0")
-	pair, err := a.leaf("cucm-pub", []string{"localhost", "cucm-pub", "cucm-pub", "10.1.1.1", "Zürich", "a b"},
+	pair, err := a.leaf(ellipticKey, "cucm-pub", []string{"localhost", "cucm-pub", "cucm-pub", "10.1.1.1", "Zürich", "a b"},
 		[]netip.Addr{v4, v4, v6, {}, netip.MustParseAddr("::ffff:10.0.0.1")}, noon)
 	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(pair.Certificate[0])
@@ -159,7 +159,7 @@ func TestLeaf_NamesAndLife(t *testing.T) {
 	require.Equal(t, noon.Add(leafLife), cert.NotAfter)
 
 	late := noon.AddDate(9, 11, 0) // the CA ends before the leaf would
-	pair, err = a.leaf("x", nil, nil, late)
+	pair, err = a.leaf(ellipticKey, "x", nil, nil, late)
 	require.NoError(t, err)
 	cert, err = x509.ParseCertificate(pair.Certificate[0])
 	require.NoError(t, err)

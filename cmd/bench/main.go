@@ -78,6 +78,7 @@ func run() error {
 	flag.DurationVar(&b.window, "window", 1500*time.Millisecond, "how long one measurement lasts")
 	at := flag.String("at", "", "put load on the risim at `ADDRESS`, and do nothing else")
 	overTLS := flag.Bool("tls", false, "with -at: over TLS")
+	pid := flag.Int("pid", 0, "with -at: `ID` of the process whose time is taken")
 	workload := flag.String("workload", "W1", "with -at: `NAME` of the load")
 	flag.BoolVar(&b.verbose, "v", false, "print every measurement")
 	flag.Usage = func() {
@@ -107,7 +108,7 @@ func run() error {
 		return errors.New("a server and its load need a core each, and this process may use one only")
 	}
 	if *at != "" {
-		return b.attack(*at, *overTLS, *workload)
+		return b.attack(*at, *overTLS, *pid, *workload)
 	}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "risim-bench-"); err != nil {

@@ -66,12 +66,10 @@ func (b *bench) measure(c *contender, w *workload) error {
 	if err != nil {
 		return err
 	}
-	l := load{Address: c.server.address, TLS: c.server.tls, Fresh: w.fresh, Request: c.request, Connections: w.connections,
-		Warm: b.window / 5, For: b.window}
-	if c.server.process != nil {
-		l.PID = c.server.cmd.Process.Pid
-	}
-	p, err := launch(loadCore, l, self, "role-load")
+	p, err := launch(loadCore, load{
+		Address: c.server.address, TLS: c.server.tls, Fresh: w.fresh, Request: c.request, Connections: w.connections,
+		Warm: b.window / 5, For: b.window, PID: c.server.pid,
+	}, self, "role-load")
 	if err != nil {
 		return err
 	}
@@ -151,13 +149,13 @@ func median[T any](list []T, of func(T) float64) float64 {
 }
 
 // attack puts one load on a server that somebody else has started.
-func (b *bench) attack(address string, overTLS bool, name string) error {
+func (b *bench) attack(address string, overTLS bool, pid int, name string) error {
 	i := slices.IndexFunc(workloads, func(w workload) bool { return w.name == name })
 	if i < 0 {
 		return fmt.Errorf("unknown workload %q", name)
 	}
 	w := &workloads[i]
-	s := &server{address: address, tls: overTLS}
+	s := &server{address: address, tls: overTLS, pid: pid}
 	names, err := s.names()
 	if err != nil {
 		return err

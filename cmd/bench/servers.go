@@ -24,9 +24,10 @@ var credentials = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]
 
 // server is a running server under load.
 type server struct {
-	*process
-	address string
-	tls     bool
+	*process // nil when somebody else has started it
+	address  string
+	tls      bool
+	pid      int // 0 when it is not known
 }
 
 // startServer starts what listens at address, and waits until it has answered request well: answered is how long that
@@ -37,7 +38,7 @@ func startServer(core int, request []byte, overTLS bool, address string, stdin a
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	s = &server{p, address, overTLS}
+	s = &server{p, address, overTLS, p.cmd.Process.Pid}
 	for {
 		answer, err := s.ask(request)
 		if err == nil {
