@@ -174,6 +174,9 @@ func (o *Options) check() error {
 	if !(o.Speed >= 0) || math.IsInf(o.Speed, 1) {
 		errs = append(errs, fmt.Errorf("speed %v is not a positive number", o.Speed))
 	}
+	if o.RSA && o.Plain {
+		errs = append(errs, errors.New("RSA keys cannot be had: without TLS there are no keys"))
+	}
 	if o.Manual && o.Speed != 0 {
 		errs = append(errs, fmt.Errorf("speed %v: a manual clock has no speed, it stands still until it is advanced", o.Speed))
 	}

@@ -5,8 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -169,4 +171,40 @@ func TestLeaf_NamesAndLife(t *testing.T) {
 	require.True(t, pool.AppendCertsFromPEM(bytes.Clone(a.pem)))
 	_, err = cert.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: late})
 	require.NoError(t, err)
+}
+
+// A client that comes again resumes its session, whatever the keys; one that offers ciphers for RSA only gets a connection from
+// RSA keys only.
+func TestTLS_KeysAndTickets(t *testing.T) {
+	t.Parallel()
+	for _, rsa := range []bool{false, true} {
+		ris, err := Start(t.Context(), Options{RSA: rsa, Manual: true, Devices: 60})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, ris.Close()) })
+		roots := x509.NewCertPool()
+		require.True(t, roots.AppendCertsFromPEM(ris.CAPEM()))
+		dial := func(config *tls.Config) (tls.ConnectionState, error) {
+			config.RootCAs, config.ServerName = roots, "localhost"
+			conn, err := tls.Dial("tcp", ris.endpoints[0].addr.String(), config)
+			if err != nil {
+				return tls.ConnectionState{}, err
+			}
+			defer conn.Close()
+			// A ticket comes with the first answer.
+			_, err = conn.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, conn)
+			return conn.ConnectionState(), err
+		}
+		tickets := tls.NewLRUClientSessionCache(1)
+		for again := range 2 {
+			state, err := dial(&tls.Config{ClientSessionCache: tickets})
+			require.NoError(t, err)
+			require.Equal(t, again == 1, state.DidResume)
+		}
+		_, err = dial(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}})
+		require.Equal(t, rsa, err == nil, "%v", err)
+	}
+	_, err := Start(t.Context(), Options{RSA: true, Plain: true})
+	require.EqualError(t, err, "RSA keys cannot be had: without TLS there are no keys")
 }

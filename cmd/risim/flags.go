@@ -19,7 +19,8 @@ import (
 	"github.com/risim/risim/sim/soap"
 )
 
-// loadJournal is how many entries the journal keeps in a load lab, where it would only cost memory.
+// loadJournal is how many entries the journal keeps in a load lab, where they last for milliseconds: enough to see that
+// requests come, and what the last ones were.
 const loadJournal = 100
 
 // simFlags are the flags of the commands that run a simulator, as far as they are not fields of sim.Options.
@@ -40,6 +41,7 @@ func (f *simFlags) define(flags *pflag.FlagSet, listen, withoutCADir string) {
 	flags.SortFlags = false
 	flags.StringVar(&o.Listen, "listen", listen, "`ADDR` of the service, HOST:PORT; port 0 picks a free one")
 	flags.BoolVar(&o.Plain, "plain", false, "serve HTTP instead of HTTPS")
+	flags.BoolVar(&o.RSA, "rsa", false, "use RSA keys, for clients that offer no cipher for elliptic curves")
 	flags.BoolVar(&o.PerNode, "per-node", false, "give each node its own loopback address, with the same port")
 	flags.StringVar(&f.user, "user", sim.DefaultUser, "`NAME` of the user who may log in")
 	flags.StringVar(&f.password, "password", sim.DefaultPassword, "`PASSWORD` of that user")
@@ -75,7 +77,7 @@ func (f *simFlags) define(flags *pflag.FlagSet, listen, withoutCADir string) {
 			return ok
 		})
 	flags.BoolVar(&o.Manual, "manual-clock", false, "let simulated time stand still, and with it the minute of the rate limit")
-	flags.BoolVar(&f.load, "load", false, "settings for load labs: no rate limit unless --rate-limit is given, short journal")
+	flags.BoolVar(&f.load, "load", false, "settings for load labs: no rate limit unless --rate-limit is given, a short journal without bodies; see risim help load")
 	allowOutside(flags, o)
 	flags.StringVar(&o.CADir, "ca-dir", "", "`DIR` of the certificate authority, made on first use ("+withoutCADir+")")
 }

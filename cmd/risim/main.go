@@ -47,7 +47,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.AddCommand(new(serveFlags).command(stdout, stderr), new(runFlags).command(stdin, stdout, stderr), newCheck(out, stderr), newGen(out),
-		newCtl(stdin, out, stderr), newVersion(out), newHelpKnobs(), newHelpAdvice(), newHelpScenarios())
+		newCtl(stdin, out, stderr), newVersion(out), newHelpKnobs(), newHelpAdvice(), newHelpLoad(), newHelpScenarios())
 	root.SetHelpCommand(newHelp())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, "%s --help lists the flags", cmd.CommandPath())

@@ -129,7 +129,7 @@ type Kind struct {
 	cond *cond
 }
 
-// Kind gives the record's. It is good for as long as the answer that it comes from.
+// Kind gives the record's.
 func (r DeviceRecord) Kind() Kind {
 	d := r.block.device(int(r.device))
 	return Kind{d.sheet.make(d.item), r.block.conds[r.block.recs[r.record].cond]}

@@ -54,7 +54,6 @@ func (mem *scratch) appendDevices(res *cluster.DeviceResult, f form) {
 	b = strconv.AppendInt(b, int64(res.Found), 10)
 	b = append(b, `</ns1:TotalDevicesFound><ns1:CmNodes`...)
 	mem.marks = mem.marks[:0]
-	mem.stencils.reset()
 	if isEmpty(res.Nodes, f, func(n *cluster.NodeDevices) *cluster.NodeAnswer { return &n.NodeAnswer }) {
 		b = append(b, nilTail...)
 	} else {

@@ -66,18 +66,18 @@ func TestStencils_SayWhatElementsSay(t *testing.T) {
 		require.NoError(t, err)
 		res := store.Snapshot().Select(cluster.DeviceQuery{})
 
-		mem.stencils.reset()
 		made := map[stencilKey]bool{}
 		mem.out = append(mem.out[:0], "what stands before"...)
 		for _, n := range res.Nodes {
 			for _, d := range n.Devices {
 				var v cluster.View
 				d.Read(&v)
-				want := string(appendDevice(nil, &v.Device, &v.Record, cluster.FieldReasons, new(seams)))
+				reasons := cluster.ReasonTable(rapid.IntRange(0, 1).Draw(t, "reasons"))
+				want := string(appendDevice(nil, &v.Device, &v.Record, reasons, new(seams)))
 				from := len(mem.out)
-				mem.out = mem.appendItem(mem.out, d, cluster.FieldReasons)
+				mem.out = mem.appendItem(mem.out, d, reasons)
 				require.Equal(t, want, string(mem.out[from:]))
-				key := stencilKey{d.Kind(), v.Record.Attempts, len(v.Record.Lines)}
+				key := stencilKey{d.Kind(), v.Record.Attempts, len(v.Record.Lines), reasons}
 				if made[key] {
 					cut++
 				}
