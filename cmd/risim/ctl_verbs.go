@@ -648,6 +648,9 @@ func (c *ctl) journalCommands() []*cobra.Command {
 				for _, e := range out.Entries {
 					c.say("%6d  %s", e.Seq, e.Text)
 				}
+				if len(out.Entries) == 0 {
+					c.say("no entry matches")
+				}
 				if out.Next > 0 {
 					c.say("there are more; after=%d shows them", out.Next)
 				}

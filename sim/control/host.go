@@ -225,16 +225,13 @@ func (h *Host) renewLocked(c *hosted, lease time.Duration) {
 
 func (h *Host) expire(c *hosted) {
 	h.mu.Lock()
-	current := h.clusters[c.name] == c && !c.expires.IsZero() && !h.wall.Now().Before(c.expires)
-	if current {
-		delete(h.clusters, c.name)
-	}
-	h.mu.Unlock()
-	if !current { // renewed or removed meanwhile
+	defer h.mu.Unlock()
+	if h.closed || h.clusters[c.name] != c || c.expires.IsZero() || h.wall.Now().Before(c.expires) { // Close ends it, or it was renewed or removed
 		return
 	}
+	delete(h.clusters, c.name)
 	h.log.Info("cluster removed: its lease has ended", "cluster", c.name)
-	h.making.Go(func() { h.end(c) }) // closing takes its time, and other leases end too
+	h.making.Go(func() { _ = h.end(c) }) // which is logged; closing takes its time, and other leases end too
 }
 
 // end closes a cluster that is no longer in the table.

@@ -146,7 +146,11 @@ func (a *api) handler(g *guard, profiles bool) http.Handler {
 	add := func(prefix string, list []route) {
 		for i := range list {
 			r := &list[i]
-			router.Path(prefix + r.path).Methods(r.method).Name(r.name).HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			methods := []string{r.method}
+			if prefix == "" {
+				methods = append(methods, http.MethodHead) // as some who look after health ask
+			}
+			router.Path(prefix + r.path).Methods(methods...).Name(r.name).HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				c := &call{api: a, w: w, r: req, status: r.status}
 				if err := r.serve(c); err != nil {
 					c.fail(err)

@@ -25,7 +25,8 @@
 //
 // Above all, scenario (a name), summary, seed and clock (start, mode: real or manual, speed). Then five sections, each of
 // which may be left out: service (profile, users, and any knob), cluster (what exists), impairments (standing trouble),
-// timeline (what changes), expect (what must be true).
+// timeline (what changes), expect (what must be true). A snapshot of a running simulator has the section state in place of cluster:
+// how everything stands. It is written by programs, an entry a line, and comes last.
 //
 //	clock: {start: 2026-03-02T08:00:00Z, mode: manual}
 //	service:

@@ -28,6 +28,8 @@ type KnobWords struct {
 func Schema(o Options, knobs []KnobWords) []byte {
 	s := &schema{kinds: kindsOf(o, knobs), defs: map[string]any{}}
 	root := s.mapping(reflect.TypeFor[File](), "", nil)
+	root["properties"].(node)["state"] = node{"type": "array", "items": node{"type": "object"},
+		"description": "How everything stands, in place of cluster: what a snapshot has, one entry a line. It is the last section."}
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "risim scenario"
 	root["description"] = "A scenario of risim: risim help scenarios is its guide."
