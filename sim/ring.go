@@ -83,6 +83,10 @@ func (j *journal) exchange(x *soap.Exchange) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.nextLocked(x.Started)
+	if j.size <= 0 && len(j.subscribers) == 0 { // nobody will read it
+		j.doneLocked(s, 0)
+		return j.seq
+	}
 	if s.packed == nil {
 		s.packed, j.spare = j.spare, nil
 	}
