@@ -1,6 +1,7 @@
 package control
 
 import (
+	"maps"
 	"net/http"
 	"sort"
 	"strconv"
@@ -38,8 +39,47 @@ type stats struct {
 	took [operationCount]histogram
 	sent atomic.Uint64 // bytes of answers
 
-	answers sync.Map // of answerKey to *atomic.Uint64: few, and the same again and again
-	advice  sync.Map // of string to *atomic.Uint64
+	answers counters[answerKey]
+	advice  counters[string]
+}
+
+// counters counts by keys of which there are few, the same again and again. Counting one that is known takes neither lock nor memory.
+type counters[K comparable] struct {
+	known atomic.Pointer[map[K]*atomic.Uint64] // replaced, never changed
+	mu    sync.Mutex                           // held while it is replaced
+}
+
+func (c *counters[K]) add(key K) {
+	if known := c.known.Load(); known != nil {
+		if n := (*known)[key]; n != nil {
+			n.Add(1)
+			return
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := map[K]*atomic.Uint64{}
+	if known := c.known.Load(); known != nil {
+		maps.Copy(next, *known)
+	}
+	if next[key] == nil {
+		next[key] = new(atomic.Uint64)
+	}
+	next[key].Add(1)
+	c.known.Store(&next)
+}
+
+// all gives every count.
+func (c *counters[K]) all(yield func(K, float64) bool) {
+	known := c.known.Load()
+	if known == nil {
+		return
+	}
+	for key, n := range *known {
+		if !yield(key, float64(n.Load())) {
+			return
+		}
+	}
 }
 
 type histogram struct {
@@ -59,22 +99,14 @@ func (s *stats) observe(x *soap.Exchange) {
 	if x.Fault != nil {
 		key.fault = x.Fault.Name
 	}
-	add(&s.answers, key)
+	s.answers.add(key)
 	for i := range x.Advice {
-		add(&s.advice, x.Advice[i].ID)
+		s.advice.add(x.Advice[i].ID)
 	}
 	h := &s.took[x.Operation]
 	h.buckets[sort.Search(len(tookBounds), func(i int) bool { return x.Took <= tookBounds[i] })].Add(1)
 	h.sum.Add(int64(x.Took))
 	s.sent.Add(uint64(x.ResponseBytes))
-}
-
-func add[K comparable](m *sync.Map, key K) {
-	n, ok := m.Load(key)
-	if !ok {
-		n, _ = m.LoadOrStore(key, new(atomic.Uint64))
-	}
-	n.(*atomic.Uint64).Add(1)
 }
 
 // metrics is what is counted of all clusters of a host.
@@ -196,16 +228,12 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 }
 
 func (m *metrics) collect(out chan<- prometheus.Metric, s *stats, name string) {
-	s.answers.Range(func(k, n any) bool {
-		key := k.(answerKey)
-		out <- prometheus.MustNewConstMetric(m.descs.requests, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()),
-			name, operationLabel(key.operation), strconv.Itoa(key.status), key.fault)
-		return true
-	})
-	s.advice.Range(func(id, n any) bool {
-		out <- prometheus.MustNewConstMetric(m.descs.advice, prometheus.CounterValue, float64(n.(*atomic.Uint64).Load()), name, id.(string))
-		return true
-	})
+	for key, n := range s.answers.all {
+		out <- prometheus.MustNewConstMetric(m.descs.requests, prometheus.CounterValue, n, name, operationLabel(key.operation), strconv.Itoa(key.status), key.fault)
+	}
+	for id, n := range s.advice.all {
+		out <- prometheus.MustNewConstMetric(m.descs.advice, prometheus.CounterValue, n, name, id)
+	}
 	out <- prometheus.MustNewConstMetric(m.descs.sent, prometheus.CounterValue, float64(s.sent.Load()), name)
 	for op := range s.took {
 		h := &s.took[op]
