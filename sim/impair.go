@@ -66,7 +66,7 @@ func (s *Simulator) DoImpair(step Step) (Done, error) {
 
 // fits tells what of a program does not go with this simulator.
 func (s *Simulator) fits(prog *scenarios.Program) error {
-	for _, err := range []error{prog.Check(s.Snapshot()), prog.CheckEndpoints(s.receivers(), !s.options.Plain), prog.CheckLift(s.inForce())} {
+	for _, err := range []error{prog.Check(s.Snapshot()), prog.CheckEndpoints(s.nodes(), s.receivers(), !s.options.Plain), prog.CheckLift(s.inForce())} {
 		if err != nil {
 			return err
 		}
@@ -103,6 +103,15 @@ func (s *Simulator) inForce() (ids []string) {
 
 // Impairments are those in force, of scenarios too, in the order in which one goes before the next. They must not be changed.
 func (s *Simulator) Impairments() []*scenarios.Impairment { return s.troubles.Active() }
+
+// nodes are all nodes of the cluster, which stay the same.
+func (s *Simulator) nodes() []cluster.NodeName {
+	var out []cluster.NodeName
+	for _, n := range s.Snapshot().Nodes() {
+		out = append(out, n.Name)
+	}
+	return out
+}
 
 // receivers are the nodes at which requests arrive.
 func (s *Simulator) receivers() []cluster.NodeName {

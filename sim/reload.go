@@ -88,7 +88,7 @@ func (s *Simulator) PlanReload(text []byte) (*Plan, error) {
 	if prog == nil {
 		return nil, err
 	}
-	problems := []error{err, restarts(prog, &s.given, from), prog.CheckEndpoints(s.receivers(), !s.options.Plain)}
+	problems := []error{err, restarts(prog, &s.given, from), prog.CheckEndpoints(s.nodes(), s.receivers(), !s.options.Plain)}
 	o = o.merged(prog)
 	if o.Start.IsZero() {
 		o.Start = s.options.Start

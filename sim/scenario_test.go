@@ -169,6 +169,26 @@ func TestScenario_RefusesWhatItCannotDo(t *testing.T) {
 	}
 }
 
+// Of a node that is unknown, or of a text that no node matches, is told once, and not of where requests arrive as well.
+func TestScenario_UnknownNodesOfImpairments(t *testing.T) {
+	t.Parallel()
+	err := sim.Options{InMemory: true, Scenario: "tests/s.yaml", ScenarioFS: scenarioFS(`cluster:
+  nodes: [{name: pub}, {name: sub1}]
+  devices: [{group: a, count: 3, model: Cisco 8845, homes: [pub]}]
+impairments:
+  - {match: {node: sbu1}, status: 500}
+  - {match: {node: pbu*}, status: 500}
+  - {match: {node: sub1}, status: 500}
+`)}.Validate()
+	var problems scenarios.Problems
+	require.ErrorAs(t, err, &problems)
+	require.Len(t, problems, 2)
+	require.ErrorContains(t, err, `tests/s.yaml:5:20: unknown node "sbu1"; did you mean "sub1"?`)
+	require.ErrorContains(t, err, `tests/s.yaml:6:20: no node matches "pbu*"; did you mean "pub"?`)
+	require.Equal(t, 1, strings.Count(err.Error(), "no request arrives at"), "of a node that is there")
+	require.ErrorContains(t, err, "tests/s.yaml:7:20: no request arrives at node sub1: clients reach pub only")
+}
+
 // A * in what an application opens stands for the devices that it can control.
 func TestScenario_OpensByWildcard(t *testing.T) {
 	t.Parallel()

@@ -110,15 +110,13 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 	problems = append(problems, err)
 	var nodes []cluster.NodeName
 	if s.store != nil {
-		for _, n := range s.store.Snapshot().Nodes() {
-			nodes = append(nodes, n.Name)
-		}
+		nodes = s.nodes()
 	}
 	s.source.Store(&source{o, prog})
 	plan, err := planListen(&o, nodes)
 	problems = append(problems, err)
 	if prog != nil && len(plan.nodes) > 0 {
-		problems = append(problems, prog.CheckEndpoints(plan.nodes, !o.Plain))
+		problems = append(problems, prog.CheckEndpoints(nodes, plan.nodes, !o.Plain))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, plan, err

@@ -55,13 +55,16 @@ func (p *Program) Check(s *cluster.Snapshot) error {
 	return c.err()
 }
 
-// CheckEndpoints compares a program with where clients reach the cluster: the nodes at which requests arrive, and whether they
-// come over TLS. It tells of trouble, and of steps that wait for requests, where they can never come to pass. The error is
-// Problems, all of them.
-func (p *Program) CheckEndpoints(nodes []cluster.NodeName, secure bool) error {
+// CheckEndpoints compares a program with where clients reach the cluster: the nodes at which requests arrive, of all nodes, and
+// whether they come over TLS. It tells of trouble, and of steps that wait for requests, where they can never come to pass; not of
+// nodes that are unknown, of which Check tells. The error is Problems, all of them.
+func (p *Program) CheckEndpoints(all, nodes []cluster.NodeName, secure bool) error {
 	c := &problems{file: p.file.name, lines: p.file.lines}
 	reached := func(m *match) {
-		if m == nil || slices.ContainsFunc(nodes, func(n cluster.NodeName) bool { return m.nodes.match(string(n)) }) {
+		among := func(names []cluster.NodeName) bool {
+			return slices.ContainsFunc(names, func(n cluster.NodeName) bool { return m.nodes.match(string(n)) })
+		}
+		if m == nil || among(nodes) || !among(all) {
 			return
 		}
 		c.add(m.src.Node[0].At, "no request arrives at node %s: clients reach %s only; with an address per node they reach each", m.src.Node[0], nodes[0])
@@ -186,8 +189,11 @@ func (c *checker) match(m *match) {
 		return
 	}
 	for _, t := range m.src.Node {
-		if !strings.Contains(t.Text, "*") {
+		switch {
+		case !strings.Contains(t.Text, "*"):
 			c.node(t)
+		case !slices.ContainsFunc(c.nodes, func(n string) bool { return wild(fold(t.Text), fold(n)) }):
+			c.add(t.At, "no node matches %q; %s", t.Text, didYouMean(t.Text, c.nodes))
 		}
 	}
 }
