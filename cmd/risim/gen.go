@@ -46,9 +46,12 @@ learn from it.`,
   risim gen --subscribers 2 --group hq=300 --group lab="20,Cisco 7841" --group trunks="2,SIP Trunk"
   risim gen wan-outage -o mine.yaml                 a ready scenario, to read or to change
   risim gen --list                                  what there is by name`,
-		ValidArgsFunction: complete(fixtures.ReadyNames()),
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
+		ValidArgsFunction: complete(fixtures.ReadyNames(), fixtures.ScenarioNames()),
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case f.list && (len(args) > 0 || cmd.Flags().NFlag() > 1):
+				return hint(errors.New("gen --list writes nothing: it goes alone"), "risim gen --list")
+			case len(args) > 1:
 				return hint(fmt.Errorf("gen writes one cluster, not %d: %q", len(args), args), "risim gen --help says more")
 			}
 			return nil
@@ -102,7 +105,7 @@ func ready() string {
 	var b strings.Builder
 	b.WriteString("Clusters, for risim serve, run and gen, and for cluster: in a scenario:\n")
 	b.WriteString(readyClusters())
-	b.WriteString("\n\nScenarios, for risim serve, run and check:\n")
+	b.WriteString("\n\nScenarios, for risim serve, run, check and gen:\n")
 	for _, s := range fixtures.ReadyScenarios() {
 		fmt.Fprintf(&b, "\n  %-21s %s", s.Name, s.Summary)
 	}

@@ -24,6 +24,7 @@ type report struct {
 	command  *commandEnd // nil: there was none
 	verdicts []scenarios.Verdict
 	journal  sim.Journal // its end
+	problem  error       // what of the run itself could not be done; nil: nothing
 }
 
 // String is what became of the command.
@@ -130,9 +131,10 @@ type jsonReport struct {
 	Seed             uint64        `json:"seed"`
 	Start            time.Time     `json:"start"` // simulated, as all times are
 	SimulatedSeconds float64       `json:"simulatedSeconds"`
-	Outcome          string        `json:"outcome"` // of all verdicts: pass, fail or inconclusive
-	Status           int           `json:"status"`  // the exit status of risim
-	Command          *jsonCommand  `json:"command"` // null: there was none
+	Outcome          string        `json:"outcome"`           // of all verdicts: pass, fail or inconclusive
+	Status           int           `json:"status"`            // the exit status of risim
+	Problem          string        `json:"problem,omitempty"` // what risim itself could not do; a report that could not be written is in none
+	Command          *jsonCommand  `json:"command"`           // null: there was none
 	Verdicts         []jsonVerdict `json:"verdicts"`
 }
 
@@ -154,9 +156,12 @@ type jsonVerdict struct {
 
 func (r *report) asJSON() []byte {
 	out := jsonReport{Scenario: r.scenario, Seed: r.seed, Start: r.start, SimulatedSeconds: r.end.Sub(r.start).Seconds(),
-		Outcome: scenarios.Sum(r.verdicts).String(), Status: r.status(false), Verdicts: []jsonVerdict{}}
+		Outcome: scenarios.Sum(r.verdicts).String(), Status: r.status(), Verdicts: []jsonVerdict{}}
 	if c := r.command; c != nil {
 		out.Command = &jsonCommand{c.name, c.status, c.timedOut}
+	}
+	if r.problem != nil {
+		out.Problem = r.problem.Error()
 	}
 	for _, v := range r.verdicts {
 		out.Verdicts = append(out.Verdicts, jsonVerdict{v.ID, v.File, v.Line, v.Outcome.String(), v.Want, v.Why, v.At.Seconds()})
@@ -171,8 +176,8 @@ func (r *report) asJSON() []byte {
 	return b.Bytes()
 }
 
-// The file of --junit: a suite for the scenario, a case for each expectation and one for the command. Failed is a failure,
-// inconclusive an error. There is no time in it, for that of the scenario is not the wall's.
+// The file of --junit: a suite for the scenario, a case for each expectation and one for the command; one more when risim itself
+// could not do what was asked. Failed is a failure, inconclusive an error. There is no time in it, for that of the scenario is not the wall's.
 type (
 	junitSuites struct {
 		XMLName xml.Name   `xml:"testsuites"`
@@ -234,6 +239,10 @@ func (r *report) asJUnit() []byte {
 			s.Failures++
 		}
 		s.Cases = append(s.Cases, c)
+	}
+	if r.problem != nil {
+		s.Cases = append(s.Cases, junitCase{Class: s.Name, Name: "risim", Error: &junitTrouble{Type: "risim", Message: r.problem.Error(), Text: r.problem.Error()}})
+		s.Errors++
 	}
 	if s.Tests = len(s.Cases); s.Failures+s.Errors > 0 {
 		s.Output = r.journal.String()

@@ -132,11 +132,28 @@ func (f *runFlags) alone(flags *pflag.FlagSet) {
 	o.Listen, o.PerNode, o.Speed = "", false, 0
 }
 
+// reportProblems tells of reports that would take the place of each other, or of the scenario.
+func (f *runFlags) reportProblems() (problems []error) {
+	if f.junit != "" && f.json != "" && filepath.Clean(f.junit) == filepath.Clean(f.json) {
+		problems = append(problems, fmt.Errorf("--junit and --json are both %q: each report needs a file of its own", f.json))
+	}
+	scenario, err := os.Stat(f.options.Scenario)
+	if err != nil { // which is told when it is read; a ready one has no file
+		return problems
+	}
+	for _, x := range [][2]string{{"--junit", f.junit}, {"--json", f.json}} {
+		if file, err := os.Stat(x[1]); err == nil && os.SameFile(file, scenario) {
+			problems = append(problems, fmt.Errorf("%s %q is the scenario: a report needs a file of its own", x[0], x[1]))
+		}
+	}
+	return problems
+}
+
 // run does it all, and tells what became of it as an [ended].
 func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	signals := catch()
 	defer signals.release()
-	if err := f.settle(); err != nil {
+	if err := f.settle(f.reportProblems()...); err != nil {
 		return withHint("run", err)
 	}
 	f.options.Logger = newLog(stderr, slog.LevelWarn)
@@ -178,11 +195,10 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 			return err
 		}
 	}
-	var early error
 	if prog != nil && (f.wait || ris.Manual()) {
 		ctx, cancel := signals.context()
 		if ris.PlayOut(ctx) != nil {
-			early = errors.New("interrupted before the scenario came to its end")
+			r.problem = errors.New("interrupted before the scenario came to its end")
 		}
 		cancel()
 	}
@@ -190,12 +206,13 @@ func (f *runFlags) run(argv []string, stdin io.Reader, stdout, stderr io.Writer)
 	if f.strict {
 		r.verdicts = append(r.verdicts, strictVerdicts(ris)...)
 	}
-	problems := errors.Join(early, reports.put(r), ris.Close(), op.close())
+	r.problem = errors.Join(r.problem, ris.Close(), op.close())
+	r.problem = errors.Join(r.problem, reports.put(r))
 	r.say(stderr)
-	if problems != nil {
-		complain(stderr, problems)
+	if r.problem != nil {
+		complain(stderr, r.problem)
 	}
-	if status := r.status(problems != nil); status != 0 {
+	if status := r.status(); status != 0 {
 		return ended(status)
 	}
 	return nil
@@ -317,12 +334,12 @@ func (c *command) run(signals interrupts) (*commandEnd, error) {
 }
 
 // status is the exit status of the whole run; see the help of run.
-func (r *report) status(broken bool) int {
+func (r *report) status() int {
 	sum := scenarios.Sum(r.verdicts)
 	switch {
 	case sum == scenarios.Fail:
 		return 1
-	case broken || r.command != nil && r.command.timedOut:
+	case r.problem != nil || r.command != nil && r.command.timedOut:
 		return 2
 	case r.command != nil && r.command.status != 0:
 		return r.command.status

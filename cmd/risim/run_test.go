@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"testing"
 
@@ -72,6 +74,23 @@ func TestReport_Status(t *testing.T) {
 		{"fail, command failed", fail, bad, false, 1},
 		{"fail, timed out, no report", fail, late, true, 1},
 	} {
-		require.Equal(t, tt.want, (&report{verdicts: tt.verdicts, command: tt.command}).status(tt.broken), tt.name)
+		r := &report{verdicts: tt.verdicts, command: tt.command}
+		if tt.broken {
+			r.problem = errors.New("it could not be written")
+		}
+		require.Equal(t, tt.want, r.status(), tt.name)
 	}
+}
+
+// What ended a run too soon is in its reports: whoever reads them alone takes it for no success.
+func TestReport_TellsOfProblems(t *testing.T) {
+	t.Parallel()
+	r := &report{scenario: "s", command: &commandEnd{name: "true"}, problem: errors.New("interrupted")}
+	var doc map[string]any
+	require.NoError(t, json.Unmarshal(r.asJSON(), &doc))
+	require.Equal(t, []any{2.0, "interrupted"}, []any{doc["status"], doc["problem"]})
+	var suites junitSuites
+	require.NoError(t, xml.Unmarshal(r.asJUnit(), &suites))
+	require.Equal(t, []int{2, 0, 1}, []int{suites.Suite.Tests, suites.Suite.Failures, suites.Suite.Errors})
+	require.Equal(t, junitCase{Class: "s", Name: "risim", Error: &junitTrouble{Type: "risim", Message: "interrupted", Text: "interrupted"}}, suites.Suite.Cases[1])
 }
