@@ -42,7 +42,8 @@ func (mem *scratch) appendItem(b []byte, d cluster.DeviceRecord, reasons cluster
 		return appendDevice(b, &mem.view.Device, &mem.view.Record, reasons, new(seams))
 	}
 	key := stencilKey{d.Kind(), o.Attempts, len(o.Lines), reasons}
-	s := &mem.stencils[(key.kind.Hash()+uintptr(key.lines)*7)%uintptr(len(mem.stencils))]
+	attempts, _ := o.Attempts.Get()
+	s := &mem.stencils[(key.kind.Hash()+uint32(key.lines)*7+attempts*13)%uint32(len(mem.stencils))]
 	if s.key != key {
 		d.Read(&mem.view)
 		s.key = key
