@@ -137,7 +137,7 @@ func (r DeviceRecord) Kind() Kind {
 
 // Hash is a number that is the same for equal kinds, and mostly different for others.
 func (k Kind) Hash() uint32 {
-	const a, b = 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9 // odd, so that the upper bits depend on all
+	const a, b = 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9                                                // odd, so that the upper bits depend on all
 	makeAt, condAt := uint64(uintptr(unsafe.Pointer(k.make))), uint64(uintptr(unsafe.Pointer(k.cond))) // where they stay
 	return uint32((makeAt*a + condAt*b) >> 32)
 }
