@@ -184,6 +184,7 @@ func TestClusters_WhatIsWrongIsToldAtOnce(t *testing.T) {
 		{`{"name": "../x", "lease": "48h"}`, 400, nil},
 		{`{"name": "a"} {}`, 400, []string{"more follows after the first JSON value"}},
 		{`{"name": "a", "name": "b"}`, 400, []string{"/name: it is given twice"}},
+		{`{"speed": 1e400}`, 400, []string{"/speed: 1e400 is too large a number"}},
 		{`{"name": null}`, 400, []string{"/name: null stands where a text was expected; leave the field out"}},
 		{`["a"]`, 400, []string{"a list stands where an object was expected"}},
 		{`{"name": `, 400, []string{"/name: not JSON: it ends too early"}},
@@ -441,6 +442,14 @@ func TestUsers_PasswordsNeverComeOut(t *testing.T) {
 	status, _ = ask(t, h.http, url, "administrator", "risim")
 	assert.Equal(t, 401, status)
 	assert.Equal(t, 409, keep(h.call("DELETE", "/clusters/c/users/poller", nil)).status, "the last one")
+	for path, name := range map[string]string{"Zo%C3%AB": "Zoë", "dom%2Fanna%20b": "dom/anna b"} {
+		assert.Equal(t, name, keep(h.ok("PUT", "/clusters/c/users/"+path, `{"password": "hunter6"}`)).get("user/name"))
+		status, _ = ask(t, h.http, url, name, "hunter6")
+		assert.Equal(t, 200, status, name)
+		keep(h.ok("DELETE", "/clusters/c/users/"+path, nil))
+	}
+	assert.Equal(t, []string{`user: "%FF" cannot be read: expected UTF-8, with %2F for a slash and so on`},
+		keep(h.call("PUT", "/clusters/c/users/%FF", `{"password": "hunter7"}`)).errors())
 	assert.Equal(t, 400, keep(h.call("PUT", "/clusters/c/users/nobody", `{}`)).status)
 	one, err := h.host.find("c")
 	require.NoError(t, err)

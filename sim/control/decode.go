@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/mux"
 
@@ -81,7 +82,12 @@ func decodeRequest(w http.ResponseWriter, r *http.Request, in any) error {
 	var bodyKind string
 	eachField(v, func(f reflect.StructField, v reflect.Value) {
 		if name := f.Tag.Get("path"); name != "" {
-			setText(v, []string{mux.Vars(r)[name]}, func(detail string) { bad = append(bad, Wrong{Parameter: name, Detail: detail}) })
+			text, err := url.PathUnescape(mux.Vars(r)[name]) // the router matches it as it came: a slash may be a part of a name
+			if err != nil || !utf8.ValidString(text) {
+				bad = append(bad, Wrong{Parameter: name, Detail: fmt.Sprintf("%q cannot be read: expected UTF-8, with %%2F for a slash and so on", clip(mux.Vars(r)[name]))})
+				return
+			}
+			setText(v, []string{text}, func(detail string) { bad = append(bad, Wrong{Parameter: name, Detail: detail}) })
 		}
 		if name := f.Tag.Get("header"); name != "" && r.Header.Get(name) != "" {
 			setText(v, []string{r.Header.Get(name)}, func(detail string) { bad = append(bad, Wrong{Header: name, Detail: detail}) })
@@ -404,7 +410,11 @@ func (c *jsonChecker) scalar(t reflect.Type, words []string, token json.Token, a
 	case kind == reflect.Bool:
 		ok = isBool
 	case kind == reflect.Float64:
-		ok = isNumber
+		if ok = isNumber; ok {
+			if _, err := number.Float64(); err != nil {
+				c.complain(at, "%s is too large a number", number)
+			}
+		}
 	case kind == reflect.Int, kind == reflect.Uint64, kind == reflect.Uint32:
 		if ok = isNumber; ok {
 			if _, err := strconv.ParseUint(number.String(), 10, int(t.Size())*8-btoi(kind == reflect.Int)); err != nil {

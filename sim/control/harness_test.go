@@ -217,7 +217,7 @@ func (s *openapiSpec) find(method, path string) (template string, operation map[
 // check compares an answer with the document: the status must be there, and the body must be of its schema.
 func (s *openapiSpec) check(t *testing.T, req *http.Request, a answer) {
 	t.Helper()
-	template, op := s.find(req.Method, req.URL.Path)
+	template, op := s.find(req.Method, req.URL.EscapedPath())
 	if op == nil {
 		require.Contains(t, []int{404, 405}, a.status, "%s %s is not in the document", req.Method, req.URL.Path)
 		return
