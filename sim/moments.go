@@ -17,7 +17,7 @@ import (
 
 // Moment is how things stood after a change, which one can go back to as long as it is kept.
 type Moment struct {
-	Seq     uint64    // of the journal's entry that made it; 0: the start
+	Seq     uint64    // of the journal's entry that made it, or with settings the one that tells of it; 0: the start
 	Version uint64    // of the snapshot
 	At      time.Time // simulated time
 }
@@ -48,6 +48,10 @@ func (m *moments) keep(one moment, changes int) {
 	defer m.mu.Unlock()
 	if n := len(m.list); n > 0 && (one.Seq < m.list[n-1].Seq || one.Version < m.list[n-1].Version) {
 		return // another goroutine was faster, and what it kept has this in it
+	}
+	if n := len(m.list); n > 0 && one.Moment == m.list[n-1].Moment {
+		m.list[n-1] = one // settings that were changed without an entry: nobody could say which is meant
+		return
 	}
 	if m.list, m.cost = append(m.list, one), append(m.cost, changes); len(m.list) > 1 {
 		m.sum += changes

@@ -71,6 +71,38 @@ func answers(t require.TestingT, ris *sim.Simulator) string {
 	return b.String()
 }
 
+// The settings of a moment are those of after the entry that changed them, not of the entry before.
+func TestGoBack_ToBeforeAndAfterSettings(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{ScenarioText: office, InMemory: true, Plain: true})
+	at := func(seq uint64) string { // what the last moment that is not after an entry has
+		var to sim.Moment
+		for _, m := range ris.Moments() {
+			if m.Seq <= seq {
+				to = m
+			}
+		}
+		_, err := ris.GoBack(to)
+		require.NoError(t, err)
+		limit, err := ris.Settings().Get("rateLimit")
+		require.NoError(t, err)
+		return limit
+	}
+	var after []uint64
+	for _, limit := range []string{"3", "5", "7"} {
+		done, err := ris.Do(sim.Step{Text: "service.set: {rateLimit: " + limit + "}"})
+		require.NoError(t, err)
+		after = append(after, done.Seqs[len(done.Seqs)-1])
+	}
+	require.Equal(t, "5", at(after[1]))
+	require.Equal(t, "3", at(after[0]))
+	require.Equal(t, "7", at(after[2]))
+
+	require.NoError(t, ris.Set("rateLimit", "9")) // which makes no entry
+	require.NoError(t, ris.Set("rateLimit", "11"))
+	require.Equal(t, "11", at(^uint64(0)), "the last of what cannot be told apart")
+}
+
 // Going back to a moment gives the same answers as then, from any moment that is kept, again and again.
 func TestGoBack_GivesTheAnswersOfThen(t *testing.T) {
 	t.Parallel()

@@ -405,6 +405,9 @@ func (p *Plan) reconfigure(at time.Duration) error {
 		}
 	}
 	s.users = users
+	if err := s.put(set); err != nil { // never: they are valid
+		return err
+	}
 	said := make([]string, 0, 4)
 	for i, d := range p.Differences {
 		if i == 3 {
@@ -414,5 +417,5 @@ func (p *Plan) reconfigure(at time.Duration) error {
 		said = append(said, d.String())
 	}
 	world{s}.Log(scenarios.Event{At: at, Last: at, Cause: cause, Action: "reload", Devices: -1, Detail: strings.Join(said, "; ")})
-	return s.put(set) // which are valid
+	return nil
 }

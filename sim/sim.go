@@ -377,7 +377,7 @@ func (s *Simulator) put(set soap.Settings) error {
 	if err := s.service.SetSettings(set); err != nil {
 		return err
 	}
-	s.keepMoment(s.JournalStats().Last, 0)
+	s.keepMoment(s.JournalStats().Last+1, 0) // whoever changes settings tells of it in the next entry
 	return nil
 }
 

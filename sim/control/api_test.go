@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -326,6 +328,32 @@ func TestChange_GuardedByIfMatch(t *testing.T) {
 	assert.Equal(t, done.get("version"), h.ok("GET", "/clusters/c/state", nil).get("version"))
 	bad := h.call("POST", "/clusters/c/changes", `{"node.start": "cucm-pub"}`, "If-Match", "yesterday")
 	assert.Equal(t, []string{`If-Match: "yesterday" is not the version of a snapshot, such as "12" in the ETag of an answer`}, bad.errors())
+}
+
+func TestChange_OneOfThoseWithTheSameIfMatch(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	h.cluster("c", "branch")
+	h.ok("POST", "/clusters/c/changes", `{"node.stop": "cucm-sub1"}`)
+	for range 20 {
+		tag := h.ok("GET", "/clusters/c/state", nil).header.Get("ETag")
+		var done atomic.Int64
+		var all sync.WaitGroup
+		for _, c := range []struct{ path, body string }{
+			{"/reset", ""}, {"/back", `{"event": 0}`}, {"/reset", ""}, {"/changes", `{"node.stop": "cucm-pub"}`}, {"/back", `{"event": 0}`}, {"/reset", ""},
+		} {
+			all.Go(func() {
+				a := h.call("POST", "/clusters/c"+c.path, c.body, "If-Match", tag)
+				if a.status == 200 {
+					done.Add(1)
+				} else {
+					assert.Equal(t, 412, a.status, "%s", a.body)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, int64(1), done.Load())
+	}
 }
 
 func TestChange_SaysWhereItIsWrong(t *testing.T) {

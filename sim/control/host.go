@@ -65,6 +65,8 @@ type hosted struct {
 	cancel  func()         // of the lease
 	stats   *stats
 	counts  counter
+
+	changing sync.Mutex // held while a request changes it, from the look at If-Match on
 }
 
 // NewHost makes a host without clusters.
@@ -278,6 +280,17 @@ func (h *Host) findLocked(name string) (*hosted, error) {
 		return nil, refuse(ProblemConflict, "cluster %q is being made", name)
 	}
 	return c, nil
+}
+
+// alone waits until no request changes the cluster, and keeps others from it until the function that it gives is called. A
+// cluster that is not there is found missing by whoever looks next.
+func (h *Host) alone(name string) func() {
+	c, err := h.find(name)
+	if err != nil {
+		return func() {}
+	}
+	c.changing.Lock()
+	return c.changing.Unlock
 }
 
 // list gives all clusters that run, by name.

@@ -45,6 +45,9 @@ func op[In, Out any](name, method, path, tag, doc string, f func(*call, *In) (Ou
 		if err := decodeRequest(c.w, c.r, &in); err != nil {
 			return err
 		}
+		if g, ok := any(&in).(changing); ok {
+			defer c.api.host.alone(g.of())()
+		}
 		out, err := f(c, &in)
 		if err != nil {
 			return err
@@ -131,6 +134,16 @@ func (c *call) fail(err error) {
 type inCluster struct {
 	Cluster string `path:"cluster" doc:"Name of the cluster."`
 }
+
+func (in *inCluster) of() string { return in.Cluster }
+
+// changing is a request that changes a cluster. The API makes them one after the other: of two with the same If-Match, one is done.
+type changing interface {
+	of() string
+	isGuarded()
+}
+
+func (*guarded) isGuarded() {}
 
 // guarded is what every route has that changes a cluster.
 type guarded struct {
