@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -268,6 +269,16 @@ func TestJournal_Stream(t *testing.T) {
 }
 
 // A server that ends does not wait for streams.
+func TestServer_CloseDoesNotMindIdleConnections(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	c, err := net.Dial("tcp", strings.TrimPrefix(h.server.URL, "http://")) // and says nothing
+	require.NoError(t, err)
+	defer c.Close()
+	h.ok("GET", "/clusters", nil) // by when the server has accepted the other one
+	require.NoError(t, h.server.Close())
+}
+
 func TestServer_CloseEndsStreams(t *testing.T) {
 	t.Parallel()
 	h := start(t, Options{})
