@@ -651,10 +651,21 @@ func withoutSecrets(x *soap.Exchange, most int) (kept []byte, note string) {
 		return nil, "not kept: it is no UTF-8"
 	case i >= 0 && !bytes.HasPrefix(head[i:], []byte("Header/>")) && !bytes.HasPrefix(head[i:], []byte("Header></")):
 		return nil, "not kept: it has a SOAP header, in which there may be a password"
-	case (x.Request == nil || x.Request.Unknown != "") && bytes.Contains(bytes.ToLower(b), []byte("password")):
+	case (x.Request == nil || x.Request.Unknown != "") && namesSecret(b):
 		return nil, "not kept: there may be a password in it"
 	}
 	return b, ""
+}
+
+// namesSecret tells whether a text has a word for something secret. One too many only costs the sight of an odd request.
+func namesSecret(b []byte) bool {
+	b = bytes.ToLower(b)
+	for _, word := range [...]string{"pass", "pwd", "secret", "token", "credential", "apikey", "api-key", "api_key", "pin=", "pin>", "\"pin\""} {
+		if bytes.Contains(b, []byte(word)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *packing) body(b []byte, note string, size int) {

@@ -210,7 +210,11 @@ func TestRaw(t *testing.T) {
 		{"<s:Envelope><s:Header a='b'><wsse:Security>abc</wsse:Security></s:Header><s:Body>", true, false},
 		{"<s:Envelope><s:Body><login><PassWord>abc</PassWord></login>", false, false},
 		{"user=a&password=b", false, false},
-		{"user=a&pin=b", false, true},
+		{"<login><pass>abc</pass></login>", false, false},
+		{`{"user": "a", "Token": "b"}`, false, false},
+		{"user=a&pin=b", false, false},
+		{"<ax:userPin>b</ax:userPin>", false, false},
+		{"<a:selectCmDevices><Item>spinning</Item>", false, true},
 		{"\xff\xfea\x00b\x00c\x00", true, false},
 		{"", false, true},
 	} {
