@@ -479,6 +479,8 @@ func TestUsers_PasswordsNeverComeOut(t *testing.T) {
 	assert.Equal(t, []string{`user: "%FF" cannot be read: expected UTF-8, with %2F for a slash and so on`},
 		keep(h.call("PUT", "/clusters/c/users/%FF", `{"password": "hunter7"}`)).errors())
 	assert.Equal(t, 400, keep(h.call("PUT", "/clusters/c/users/nobody", `{}`)).status)
+	assert.Equal(t, []string{"/roles: an empty list; expected one role at least, such as serviceability, or no list"},
+		keep(h.call("PUT", "/clusters/c/users/poller", `{"password": "hunter8", "roles": []}`)).errors())
 	one, err := h.host.find("c")
 	require.NoError(t, err)
 	assert.NotContains(t, said.String()+one.sim.Journal().String(), "hunter")

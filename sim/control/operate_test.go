@@ -153,6 +153,9 @@ func TestMoments_GoneBackTo(t *testing.T) {
 		assert.Equal(t, c.want, at(), c.body)
 	}
 	assert.Equal(t, 409, h.call("POST", "/clusters/c/back", `{"time": "2020-01-01T00:00:00Z"}`).status)
+	assert.Equal(t, []string{"/time: 2036-01-01T00:00:00Z has not come yet: it is 2026-03-02T08:02:00Z"},
+		h.call("POST", "/clusters/c/back", `{"time": "2036-01-01T00:00:00Z"}`).errors())
+	assert.Equal(t, []string{"/event: there is no entry 10 yet: the last one is 9"}, h.call("POST", "/clusters/c/back", `{"event": 10}`).errors())
 	assert.Equal(t, []string{"0 of event, version and time are given; expected one of them"}, h.call("POST", "/clusters/c/back", `{}`).errors())
 }
 
@@ -307,6 +310,7 @@ func TestVerify(t *testing.T) {
 	assert.Equal(t, []any{float64(1)}, held.get("matches"))
 	missed := h.ok("POST", "/clusters/c/verify", `{"operation": "selectCmDevice", "user": "poller"}`)
 	assert.Equal(t, "fail", missed.get("outcome"))
+	assert.Contains(t, string(missed.body), "user poller: >= 1", "as people write it")
 	assert.Equal(t, "its user is administrator, not poller", missed.get("nearest/0/differs/0"))
 	bad := h.call("POST", "/clusters/c/verify", `{"operation": "selectCmDevces", "count": "many"}`)
 	assert.Len(t, bad.errors(), 2)

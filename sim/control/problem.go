@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -139,11 +138,11 @@ func problemOf(err error, place func(scenarios.Problem) string) *Problem {
 
 // write answers the problem.
 func (p *Problem) write(w http.ResponseWriter) {
-	body, _ := json.MarshalIndent(p, "", "  ") // of texts and a number
+	body, _ := encode(p) // of texts and a number
 	h := w.Header()
 	h.Del("ETag")
 	h.Set("Content-Type", problemType)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(body, '\n')) // whoever asked may have gone
+	_, _ = w.Write(body) // whoever asked may have gone
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -93,7 +94,7 @@ func checked[In, Out, T any](name, method, path, tag, doc string, f func(*call, 
 
 // answer sends a value as JSON.
 func (c *call) answer(out any) error {
-	body, err := json.MarshalIndent(out, "", "  ")
+	body, err := encode(out)
 	if err != nil {
 		return err
 	}
@@ -102,8 +103,18 @@ func (c *call) answer(out any) error {
 	h.Set("Cache-Control", "no-store")
 	c.sent = true
 	c.w.WriteHeader(c.status)
-	_, _ = c.w.Write(append(body, '\n')) // whoever asked may have gone
+	_, _ = c.w.Write(body) // whoever asked may have gone
 	return nil
+}
+
+// encode makes JSON for people and programs: ">= 1" stands there as it is.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 // stream begins an answer of another type.

@@ -324,6 +324,11 @@ func goBack(c *call, in *backIn) (BackDone, error) {
 	if given != 1 {
 		return BackDone{}, wrong(ProblemInvalid, []Wrong{{Detail: fmt.Sprintf("%d of event, version and time are given; expected one of them", given)}})
 	}
+	if last, now := one.sim.JournalStats().Last, one.sim.Now(); b.Event != nil && *b.Event > last {
+		return BackDone{}, wrong(ProblemInvalid, []Wrong{{Pointer: "/event", Detail: fmt.Sprintf("there is no entry %d yet: the last one is %d", *b.Event, last)}})
+	} else if b.Time != nil && b.Time.After(now) {
+		return BackDone{}, wrong(ProblemInvalid, []Wrong{{Pointer: "/time", Detail: fmt.Sprintf("%s has not come yet: it is %s", b.Time.text(), Time{now}.text())}})
+	}
 	if err := in.match(one.sim); err != nil {
 		return BackDone{}, err
 	}

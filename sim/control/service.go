@@ -134,6 +134,9 @@ func setUser(c *call, in *userIn) (UserChange, error) {
 	if !known && in.Body.Password == "" {
 		bad = append(bad, Wrong{Pointer: "", Detail: fmt.Sprintf("there is no user %q, and a new one needs a password", clip(in.User))})
 	}
+	if in.Body.Roles != nil && len(in.Body.Roles) == 0 {
+		bad = append(bad, Wrong{Pointer: "/roles", Detail: "an empty list; expected one role at least, such as serviceability, or no list"})
+	}
 	if known && in.Body.Password == "" && in.Body.Roles == nil {
 		bad = append(bad, Wrong{Pointer: "", Detail: "neither password nor roles are given"})
 	}
