@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -41,10 +42,8 @@ func watch(ctx context.Context, ris *sim.Simulator, stderr io.Writer) {
 	}
 	defer files.close()
 	files.follow(ris.ScenarioFiles())
-	r.reload(false) // what was written before anybody watched
 
-	var due <-chan time.Time
-	var last time.Time
+	due, last := time.After(settles), time.Now().Add(atLeast) // for what was written before anybody watched, and may still be
 	for {
 		asked := false
 		select {
@@ -76,30 +75,33 @@ type reloader struct {
 	wrong  string // what was wrong with the file last time; empty: nothing
 }
 
-// reload tells of a change before it makes it. Whoever asked for it hears also that there is none.
+// reload tells of a change before it makes it, in one piece, so that no line of the log comes between. Whoever asked for it hears
+// also that there is none.
 func (r *reloader) reload(asked bool) {
+	var told bytes.Buffer
 	file := r.ris.ScenarioFiles()[0]
 	plan, err := r.ris.PlanReload(nil)
-	if err != nil {
+	switch {
+	case err != nil:
 		if asked || err.Error() != r.wrong { // an editor may write it more than once
-			say(r.stderr, "%s has changed and cannot be used; everything goes on as before:", file)
-			complain(r.stderr, err)
+			say(&told, "%s has changed and cannot be used; everything goes on as before:", file)
+			complain(&told, err)
 		}
+	case len(plan.Differences) > 0:
+		say(&told, "%s has changed:", file)
+		for _, d := range plan.Differences {
+			say(&told, "  %s", d)
+		}
+	case r.wrong != "":
+		say(&told, "%s is again what runs", file)
+	case asked:
+		say(&told, "%s says what runs: nothing changes", file)
+	}
+	_, _ = told.WriteTo(r.stderr) // which may have gone; the service stays
+	if r.wrong = ""; err != nil {
 		r.wrong = err.Error()
 		return
 	}
-	switch {
-	case len(plan.Differences) > 0:
-		say(r.stderr, "%s has changed:", file)
-		for _, d := range plan.Differences {
-			say(r.stderr, "  %s", d)
-		}
-	case r.wrong != "":
-		say(r.stderr, "%s is again what runs", file)
-	case asked:
-		say(r.stderr, "%s says what runs: nothing changes", file)
-	}
-	r.wrong = ""
 	if err := plan.Apply(); err != nil {
 		complain(r.stderr, fmt.Errorf("nothing is changed: %w", err))
 	}
