@@ -242,6 +242,46 @@ func TestReload_OtherHomes(t *testing.T) {
 	require.Equal(t, "sub2 Registered", at("SEP0200000000B2"))
 }
 
+// Of a device that is elsewhere meanwhile an edited status leaves the old record as it is. A new device stands as it begins since the edit.
+func TestReload_StatusOfThoseThatMoved(t *testing.T) {
+	t.Parallel()
+	ris := sim.ForTest(t, sim.Options{Scenario: "s.yaml", ScenarioFS: fstest.MapFS{"s.yaml": {Data: []byte(lived)}}, InMemory: true, Manual: true})
+	require.NoError(t, ris.Apply(sim.Failover("SEP0200000000B1", "sub2")))
+	require.NoError(t, ris.Advance(time.Minute))
+	_, err := ris.Reload([]byte(strings.Replace(lived, "load: load.1}", "load: load.1, status: Rejected}\n"+
+		"    - {group: c, names: [SEP0200000000C0], model: Cisco 8845, homes: [sub1]}", 1)))
+	require.NoError(t, err)
+	stands := func(device cluster.DeviceName) (out []string) {
+		for _, r := range ris.Snapshot().Records(device) {
+			out = append(out, fmt.Sprint(r.Node, " ", r.Record.Status, " ", ris.Now().Unix()-r.Record.TimeStamp))
+		}
+		return out
+	}
+	require.Equal(t, []string{"sub1 Rejected 0"}, stands("SEP0200000000B0"))
+	require.Equal(t, []string{"sub1 UnRegistered 60", "sub2 Registered 59"}, stands("SEP0200000000B1"))
+	require.Equal(t, []string{"sub1 Registered 0"}, stands("SEP0200000000C0"))
+}
+
+// The clock of a running simulator goes on as it does; neither its mode nor its speed can be edited.
+func TestReload_AnotherClockNeedsARestart(t *testing.T) {
+	t.Parallel()
+	file := fstest.MapFS{"s.yaml": {Data: []byte("clock: {speed: 10}\n" + lived)}}
+	ris, err := sim.Start(t.Context(), sim.Options{Scenario: "s.yaml", ScenarioFS: file, InMemory: true, Plain: true})
+	require.NoError(t, err)
+	defer ris.Close()
+	for text, want := range map[string]string{
+		"clock: {speed: 20}\n":               "s.yaml:1:8: the clock runs at speed 10, not 20; another needs a restart",
+		"":                                   "s.yaml:1:1: the clock runs at speed 10, not 1; another needs a restart",
+		"clock: {speed: 10, mode: manual}\n": "s.yaml:1:8: the clock's mode is real, not manual; another needs a restart",
+	} {
+		_, err := ris.PlanReload([]byte(text + lived))
+		require.ErrorContains(t, err, want)
+	}
+	plan, err := ris.PlanReload([]byte("clock: {mode: real, speed: 10.0}\n" + lived))
+	require.NoError(t, err)
+	require.Empty(t, plan.Differences)
+}
+
 // A simulator without a scenario gets one, whose time begins then.
 func TestReload_AScenarioForWhoeverHasNone(t *testing.T) {
 	t.Parallel()

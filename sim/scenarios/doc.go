@@ -177,8 +177,9 @@
 // (after, delay) or at from; and it holds
 //
 //   - at that instant, for devices; for requests and the like: of all there were until then
-//   - within so long: at some time in it
-//   - for so long, or until a time: all through it
+//   - within so long: at some time in it, for devices
+//   - for so long, or until a time: all through it, for devices
+//   - in either, for requests and the like: of all there are in it, and it is settled as soon as no more of them could change that
 //   - without any time: devices at the end of the run, everything else all through the run
 //
 // The verdict is pass, fail or inconclusive: a run that ended before an expectation was decided, a step that never

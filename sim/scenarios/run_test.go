@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -484,6 +485,44 @@ expect:
 	golden(t, "testdata/verdicts.txt", strings.Join(got, "\n")+"\n")
 	require.True(t, r.Done())
 	require.Equal(t, len(got), len(r.Finish()))
+}
+
+// What falls on one instant runs in device order, also for a count, which takes the lowest draws.
+func TestRun_CountInDeviceOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 60)
+	run(t, w, "timeline: [{at: 1m, do: {devices.unregister: {where: {group: hq}, count: 20}}}]")
+	require.Len(t, w.applied, 20)
+	require.True(t, slices.IsSorted(w.applied), strings.Join(w.applied, "\n"))
+}
+
+// A window over requests counts those in it, and is judged as soon as no more of them could change the outcome.
+func TestVerdicts_RequestsInAWindow(t *testing.T) {
+	t.Parallel()
+	for n, want := range []string{
+		"fail w 5m0s, fail least 5m0s, inconclusive f 5m0s",
+		"fail w 5m0s, fail least 5m0s, pass f 5m0s",
+		"pass w 5m0s, pass least 1m0s, pass f 5m0s",
+		"fail w 1m0s, pass least 1m0s, fail f 1m0s",
+	} {
+		w := newWorld(t, 3)
+		r := scenarios.Run(load(t, "x.yaml", `
+expect:
+  - {id: w, within: 5m, requests: {count: 2}}
+  - {id: least, within: 5m, requests: {count: ">= 2"}}
+  - {id: f, from: 0s, for: 5m, requests: {count: 0..2}}
+`), w, w.clock)
+		w.clock.Advance(time.Minute)
+		for i := range n {
+			answer(r, w, uint64(i+1))
+		}
+		w.clock.Advance(10 * time.Minute)
+		var got []string
+		for _, v := range r.Finish() {
+			got = append(got, fmt.Sprint(v.Outcome, " ", v.ID, " ", v.At))
+		}
+		require.Equal(t, want, strings.Join(got, ", "), "%d requests", n)
+	}
 }
 
 // Someone else changes the cluster, and an expectation is looked at.
