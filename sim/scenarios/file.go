@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -304,37 +305,59 @@ func hasKey(n *yaml.Node, key string) bool {
 	return false
 }
 
-// field finds the field for a key, also within structs that are inline.
-func field(v reflect.Value, tag string) (reflect.Value, bool) {
-	for i := range v.NumField() {
-		switch have := v.Type().Field(i).Tag.Get("yaml"); {
-		case have == ",inline":
-			if f, ok := field(v.Field(i), tag); ok {
-				return f, true
-			}
-		case have == tag:
-			return v.Field(i), true
-		}
-	}
-	return reflect.Value{}, false
+// tags is what the tags of a struct say, also those of structs that are inline. A long file asks for it with every mapping.
+type tags struct {
+	keys  []string         // in order
+	index map[string][]int // of the fields, for reflect.Value.FieldByIndex; by tag
 }
 
-// keysOf lists the keys of a struct, in order.
-func keysOf(t reflect.Type) []string {
-	var out []string
+var tagsByType sync.Map // a *tags for each reflect.Type
+
+func tagsOf(t reflect.Type) *tags {
+	if known, ok := tagsByType.Load(t); ok {
+		return known.(*tags)
+	}
+	out := &tags{index: map[string][]int{}}
+	put := func(tag string, index ...int) {
+		if _, before := out.index[tag]; !before { // which goes first
+			out.index[tag] = index
+		}
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		switch tag := f.Tag.Get("yaml"); {
 		case tag == ",inline":
-			out = append(out, keysOf(f.Type)...)
-		case tag == ",scalar":
-			out = append(out, scalarKey(f))
-		case tag != "" && !strings.HasPrefix(tag, ","):
-			out = append(out, tag)
+			inner := tagsOf(f.Type)
+			out.keys = append(out.keys, inner.keys...)
+			for tag, index := range inner.index {
+				put(tag, append([]int{i}, index...)...)
+			}
+		case tag == "":
+		default:
+			put(tag, i)
+			if tag == ",scalar" {
+				out.keys = append(out.keys, scalarKey(f))
+			} else if tag[0] != ',' {
+				out.keys = append(out.keys, tag)
+			}
 		}
 	}
+	out.keys = slices.Clip(out.keys)
+	tagsByType.Store(t, out)
 	return out
 }
+
+// field finds the field for a key, also within structs that are inline.
+func field(v reflect.Value, tag string) (reflect.Value, bool) {
+	index, ok := tagsOf(v.Type()).index[tag]
+	if !ok {
+		return reflect.Value{}, false
+	}
+	return v.FieldByIndex(index), true
+}
+
+// keysOf lists the keys of a struct, in order. The list must not be changed.
+func keysOf(t reflect.Type) []string { return tagsOf(t).keys }
 
 // scalarKey is the key by which a ",scalar" field can be given when there are others beside it: its name, in lower case.
 func scalarKey(f reflect.StructField) string { return strings.ToLower(f.Name) }
