@@ -71,6 +71,24 @@ func answers(t require.TestingT, ris *sim.Simulator) string {
 	return b.String()
 }
 
+// What was put off by Do does not come after going back, or after a reset.
+func TestGoBack_EndsWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	for name, back := range map[string]func(*sim.Simulator) error{
+		"back":  func(s *sim.Simulator) error { _, err := s.GoBack(s.Moments()[0]); return err },
+		"reset": func(s *sim.Simulator) error { _, err := s.Reset(); return err },
+	} {
+		ris := sim.ForTest(t, sim.Options{ScenarioText: office, InMemory: true, Plain: true})
+		done, err := ris.Do(sim.Step{Text: "{at: 1m, do: {service.set: {rateLimit: 3}}}"})
+		require.NoError(t, err)
+		require.True(t, done.Ahead)
+		before := ris.Settings()
+		require.NoError(t, back(ris), name)
+		require.NoError(t, ris.Advance(2*time.Minute))
+		require.Equal(t, before, ris.Settings(), name)
+	}
+}
+
 // The settings of a moment are those of after the entry that changed them, not of the entry before.
 func TestGoBack_ToBeforeAndAfterSettings(t *testing.T) {
 	t.Parallel()

@@ -2,16 +2,21 @@ package control
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/risim/risim/sim/cluster"
 )
 
 func TestImpairments(t *testing.T) {
@@ -272,6 +277,53 @@ func TestJournal_Stream(t *testing.T) {
 }
 
 // A server that ends does not wait for streams.
+// stuck is a reader that does not read until it is told to.
+type stuck struct {
+	http.ResponseWriter
+	reading chan struct{}
+	waiting chan struct{} // gets something when the first write waits
+	once    sync.Once
+	text    chan string
+}
+
+func (s *stuck) Header() http.Header { return http.Header{} }
+func (s *stuck) Flush()              {}
+func (s *stuck) Write(b []byte) (int, error) {
+	s.once.Do(func() { close(s.waiting) })
+	<-s.reading
+	s.text <- string(b)
+	return len(b), nil
+}
+
+func TestJournal_StreamTellsWhatASlowReaderLost(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	h.cluster("c", "single")
+	one, err := h.host.find("c")
+	require.NoError(t, err)
+	h.ok("POST", "/clusters/c/changes", `{"node.stop": "cucm-pub"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &stuck{reading: make(chan struct{}), waiting: make(chan struct{}), text: make(chan string, 3*streamBuffer)}
+	ended := make(chan error)
+	go func() {
+		in := &streamIn{inCluster: inCluster{"c"}}
+		ended <- streamJournal(&call{api: h.server.api, w: w, r: httptest.NewRequestWithContext(ctx, "GET", "/?after=0", nil)}, in)
+	}()
+	<-w.waiting
+	for range streamBuffer + 7 {
+		require.NoError(t, one.sim.Apply(cluster.SetNodeState{Node: "cucm-pub", State: cluster.Down}))
+	}
+	close(w.reading)
+	for text := range w.text {
+		if strings.HasPrefix(text, "event: dropped") {
+			assert.Equal(t, "event: dropped\ndata: {\"dropped\": 7}\n\n", text)
+			break
+		}
+	}
+	cancel()
+	require.NoError(t, <-ended)
+}
+
 func TestServer_CloseDoesNotMindIdleConnections(t *testing.T) {
 	t.Parallel()
 	h := start(t, Options{})
