@@ -9,8 +9,8 @@ import (
 
 // AdviceReport is the advice of a whole run, by client: who comes from one address, as one user, with one User-Agent.
 type AdviceReport struct {
-	Advice    []soap.ClientAdvice `json:"advice"`              // in the order in which the first of each came; the numbers are those of entries
-	Forgotten int                 `json:"forgotten,omitempty"` // clients that are not remembered any more: the last 1,000 are
+	Advice    []soap.ClientAdvice `json:"advice" doc:"By client, in the order in which the first of each came."`
+	Forgotten int                 `json:"forgotten,omitempty" doc:"Clients that are not remembered any more: the last 1,000 are."`
 }
 
 // Advice sums the advice up to now, whatever the journal still holds. It includes answers that were cut off and have not been followed by a

@@ -13,27 +13,27 @@ import (
 // ExplainRequest asks why something is, or is not, in the answer to a request. The request is one of three: that of an entry of the
 // journal; an envelope; or an operation with criteria.
 type ExplainRequest struct {
-	Seq uint64 `json:"seq,omitempty"` // number of the request's entry in the journal; 0 means one of the others
-	XML string `json:"xml,omitempty"` // a whole SOAP envelope
+	Seq uint64 `json:"seq,omitempty" doc:"Number of the request's entry in the journal: either this, or xml, or operation."`
+	XML string `json:"xml,omitempty" doc:"A whole SOAP envelope."`
 
-	Operation string   `json:"operation,omitempty"` // as in the contract: selectCmDevice
-	Criteria  Criteria `json:"criteria,omitzero"`   // as a client sends them; what is left out is absent
-	StateInfo string   `json:"stateInfo,omitempty"` // of an earlier answer
+	Operation string   `json:"operation,omitempty" doc:"Operation as in the contract, such as selectCmDevice."`
+	Criteria  Criteria `json:"criteria,omitzero" doc:"Criteria as a client sends them, with operation."`
+	StateInfo string   `json:"stateInfo,omitempty" doc:"StateInfo of an earlier answer, with operation."`
 
 	// What it is about: a device; for selectCtiItem an application, by name or AppId, a device or a line, and then what is "" may be any.
-	Device      string `json:"device,omitempty"`
-	Application string `json:"application,omitempty"`
-	Line        string `json:"line,omitempty"`
+	Device      string `json:"device,omitempty" doc:"Name of the device that it is about."`
+	Application string `json:"application,omitempty" doc:"For selectCtiItem: the application, by name or AppId."`
+	Line        string `json:"line,omitempty" doc:"For selectCtiItem: the line."`
 }
 
 // Explained is the answer to an ExplainRequest.
 type Explained struct {
-	Subject string `json:"subject"` // what it is about, in words
+	Subject string `json:"subject" doc:"What it is about, in words."`
 	cluster.Explanation
-	Version uint64       `json:"version"`          // of the snapshot that it was looked for in
-	At      time.Time    `json:"at"`               // simulated time of this explanation
-	Notes   []string     `json:"notes,omitempty"`  // what else has to be known, in sentences
-	Advice  []AdviceLine `json:"advice,omitempty"` // what the request itself shows, which may be the reason behind a reason
+	Version uint64       `json:"version" doc:"Version of the snapshot that it was looked for in."`
+	At      time.Time    `json:"at" doc:"Simulated time of this explanation."`
+	Notes   []string     `json:"notes,omitempty" doc:"What else has to be known, in sentences."`
+	Advice  []AdviceLine `json:"advice,omitempty" doc:"What the request itself shows, which may be the reason behind a reason."`
 }
 
 // String is one line that says whether it is found, and one for each place or reason, note and advice.

@@ -16,100 +16,100 @@ import (
 // JournalLine is an entry of the journal for programs: the journal is exported as one JSON object a line. Names stay as they are; more may
 // be added. All but TookMicros is the same in every run of the same thing on a manual clock.
 type JournalLine struct {
-	Seq     uint64       `json:"seq"`
-	At      time.Time    `json:"at"`   // simulated
-	Kind    string       `json:"kind"` // one of the Kind constants; what is of that kind stands in the member of that name
-	Text    string       `json:"text"` // the entry as a person reads it
-	Request *RequestLine `json:"request,omitempty"`
-	Change  *ChangeLine  `json:"change,omitempty"`
-	Step    *StepLine    `json:"step,omitempty"`
-	Trouble *TroubleLine `json:"trouble,omitempty"`
+	Seq     uint64       `json:"seq" doc:"Number of the entry."`
+	At      time.Time    `json:"at" doc:"Simulated time."`
+	Kind    string       `json:"kind" doc:"request, change, step or trouble: what is of that kind stands in the member of that name."`
+	Text    string       `json:"text" doc:"The entry as a person reads it."`
+	Request *RequestLine `json:"request,omitempty" doc:"A request and its answer."`
+	Change  *ChangeLine  `json:"change,omitempty" doc:"A change of the cluster."`
+	Step    *StepLine    `json:"step,omitempty" doc:"What a step did, or the verdict of an expectation."`
+	Trouble *TroubleLine `json:"trouble,omitempty" doc:"What an impairment did to a connection."`
 }
 
 // RequestLine is a request and its answer.
 type RequestLine struct {
-	Method    string   `json:"method"`
-	Path      string   `json:"path"`
-	Contract  bool     `json:"contract,omitempty"`  // it was for the contract: ?wsdl
-	Node      string   `json:"node"`                // that received it
-	Client    string   `json:"client"`              // address, without the port
-	UserAgent string   `json:"userAgent,omitempty"` // as sent
-	User      string   `json:"user,omitempty"`      // not authenticated when status is 401
-	Login     string   `json:"login,omitempty"`     // basic or cookie
-	InSession bool     `json:"inSession,omitempty"` // in a live session of the user
-	Operation string   `json:"operation,omitempty"` // "" when none could be made out
-	Criteria  Criteria `json:"criteria,omitzero"`
-	StateIn   string   `json:"stateIn,omitempty"`  // StateInfo of the request
-	StateOut  string   `json:"stateOut,omitempty"` // StateInfo of the answer
+	Method    string   `json:"method" doc:"Method of HTTP."`
+	Path      string   `json:"path" doc:"Path of the URL."`
+	Contract  bool     `json:"contract,omitempty" doc:"true: it was for the contract, ?wsdl."`
+	Node      string   `json:"node" doc:"Node that received it."`
+	Client    string   `json:"client" doc:"Address of the client, without the port."`
+	UserAgent string   `json:"userAgent,omitempty" doc:"User-Agent as sent."`
+	User      string   `json:"user,omitempty" doc:"User; not authenticated when status is 401."`
+	Login     string   `json:"login,omitempty" doc:"basic or cookie."`
+	InSession bool     `json:"inSession,omitempty" doc:"true: in a live session of the user."`
+	Operation string   `json:"operation,omitempty" doc:"Operation; not there when none could be made out."`
+	Criteria  Criteria `json:"criteria,omitzero" doc:"Criteria as the request sent them."`
+	StateIn   string   `json:"stateIn,omitempty" doc:"StateInfo of the request."`
+	StateOut  string   `json:"stateOut,omitempty" doc:"StateInfo of the answer."`
 
-	Status    int            `json:"status"` // over HTTP; 0 when no answer was sent
-	Fault     *FaultLine     `json:"fault,omitempty"`
-	NoChange  bool           `json:"noChange,omitempty"`
-	Limit     int            `json:"limit,omitempty"` // results at the most
-	Found     int            `json:"found"`
-	Returned  int            `json:"returned"`
-	Truncated bool           `json:"truncated,omitempty"` // as many as the limit were returned, so that there may be more
-	Version   uint64         `json:"version,omitempty"`   // of the cluster that was asked
-	Advice    []AdviceLine   `json:"advice,omitempty"`
-	Impaired  []ImpairedLine `json:"impaired,omitempty"`
+	Status    int            `json:"status" doc:"Status over HTTP; 0 when no answer was sent."`
+	Fault     *FaultLine     `json:"fault,omitempty" doc:"SOAP fault of the answer."`
+	NoChange  bool           `json:"noChange,omitempty" doc:"true: the answer was that nothing has changed."`
+	Limit     int            `json:"limit,omitempty" doc:"Results at the most."`
+	Found     int            `json:"found" doc:"Results that matched."`
+	Returned  int            `json:"returned" doc:"Results in the answer."`
+	Truncated bool           `json:"truncated,omitempty" doc:"true: as many as the limit were returned, so that there may be more."`
+	Version   uint64         `json:"version,omitempty" doc:"Version of the cluster that was asked."`
+	Advice    []AdviceLine   `json:"advice,omitempty" doc:"Advice that the request got."`
+	Impaired  []ImpairedLine `json:"impaired,omitempty" doc:"Impairments that hit it."`
 
-	RequestBytes  int   `json:"requestBytes"`
-	ResponseBytes int   `json:"responseBytes"`
-	WaitedMillis  int64 `json:"waitedMillis"` // simulated time from the request to the answer
-	TookMicros    int64 `json:"tookMicros"`   // the same by the wall
+	RequestBytes  int   `json:"requestBytes" doc:"Size of the request's body."`
+	ResponseBytes int   `json:"responseBytes" doc:"Size of the answer's body."`
+	WaitedMillis  int64 `json:"waitedMillis" doc:"Simulated time from the request to the answer."`
+	TookMicros    int64 `json:"tookMicros" doc:"The same by the wall."`
 }
 
 // FaultLine is a SOAP fault.
 type FaultLine struct {
-	Name string `json:"name"` // such as rateLimit
-	Code string `json:"code"`
-	Text string `json:"text"`
+	Name string `json:"name" doc:"Name of the fault, such as rateLimit."`
+	Code string `json:"code" doc:"faultcode."`
+	Text string `json:"text" doc:"faultstring."`
 }
 
 // AdviceLine is an advice that a request got.
 type AdviceLine struct {
-	ID   string `json:"id"`
-	Text string `json:"text"`
-	Rule string `json:"rule"`
-	Fix  string `json:"fix"`
+	ID   string `json:"id" doc:"Id of the advice."`
+	Text string `json:"text" doc:"One sentence."`
+	Rule string `json:"rule" doc:"Rule of behaviour that the client has met."`
+	Fix  string `json:"fix" doc:"What to do instead."`
 }
 
 // ImpairedLine is an impairment that hit a request.
 type ImpairedLine struct {
-	ID  string `json:"id"`
-	Did string `json:"did"` // in a few words
+	ID  string `json:"id" doc:"Id of the impairment."`
+	Did string `json:"did" doc:"What it did, in a few words."`
 }
 
 // TroubleLine is what an impairment did to a connection.
 type TroubleLine struct {
 	ImpairedLine
-	Node       string `json:"node"`       // at which the connection arrived
-	Connection uint64 `json:"connection"` // which one it is since the start, from 1
+	Node       string `json:"node" doc:"Node at which the connection arrived."`
+	Connection uint64 `json:"connection" doc:"Which connection it is since the start, from 1."`
 }
 
 // ChangeLine is a change of the cluster.
 type ChangeLine struct {
-	Version uint64     `json:"version"` // that it made
-	Count   int        `json:"count"`   // single changes
-	First   string     `json:"first"`   // the first one in words
-	Cause   *CauseLine `json:"cause,omitempty"`
+	Version uint64     `json:"version" doc:"Version of the snapshot that it made."`
+	Count   int        `json:"count" doc:"How many single changes."`
+	First   string     `json:"first" doc:"The first one in words."`
+	Cause   *CauseLine `json:"cause,omitempty" doc:"Step that made it."`
 }
 
 // StepLine is what a step of the scenario did, or an expectation's verdict.
 type StepLine struct {
-	Cause   CauseLine `json:"cause"`
-	Action  string    `json:"action"`            // such as devices.unregister; expect and verdict are an expectation's
-	Devices int       `json:"devices"`           // how many it is about; -1 when it is about none
-	Skipped int       `json:"skipped,omitempty"` // devices that it could not be done to
-	Detail  string    `json:"detail,omitempty"`
-	Error   string    `json:"error,omitempty"`
+	Cause   CauseLine `json:"cause" doc:"Where it stands."`
+	Action  string    `json:"action" doc:"Action, such as devices.unregister; expect and verdict are an expectation's."`
+	Devices int       `json:"devices" doc:"How many devices it is about; -1 when it is about none."`
+	Skipped int       `json:"skipped,omitempty" doc:"Devices that it could not be done to."`
+	Detail  string    `json:"detail,omitempty" doc:"More, in words."`
+	Error   string    `json:"error,omitempty" doc:"Why it could not be done."`
 }
 
 // CauseLine is a step and where it stands.
 type CauseLine struct {
-	File string `json:"file"`
-	Line int    `json:"line"`
-	Step string `json:"step"`
+	File string `json:"file" doc:"File, or what a text is called."`
+	Line int    `json:"line" doc:"Line in it."`
+	Step string `json:"step" doc:"Id of the step."`
 }
 
 func causeLine(c scenarios.Cause) CauseLine { return CauseLine{c.File, c.Line, c.Step} }

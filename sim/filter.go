@@ -41,43 +41,43 @@ func (e Entry) Kind() string {
 // RequestFilter says which requests are meant: those of which all that is given here is true. Texts are compared ignoring case, and a *
 // in them stands for any text, also none. The zero value means all requests.
 type RequestFilter struct {
-	Operation string   `json:"operation,omitempty"` // as in the contract: selectCmDevice
-	User      string   `json:"user,omitempty"`      // as sent with the request, or of its session
-	Node      string   `json:"node,omitempty"`      // that received it
-	Client    string   `json:"client,omitempty"`    // its address, without a port
-	UserAgent string   `json:"userAgent,omitempty"` // as sent
-	Path      string   `json:"path,omitempty"`      // of the URL
-	Criteria  Criteria `json:"criteria,omitzero"`   // what it asked for
-	StateInfo string   `json:"stateInfo,omitempty"` // "sent" or "none"; "" means either
+	Operation string   `json:"operation,omitempty" doc:"Operation as in the contract, such as selectCmDevice; a * stands for any text here and in what follows."`
+	User      string   `json:"user,omitempty" doc:"User as sent with the request, or of its session."`
+	Node      string   `json:"node,omitempty" doc:"Node that received it."`
+	Client    string   `json:"client,omitempty" doc:"Address of the client, without a port."`
+	UserAgent string   `json:"userAgent,omitempty" doc:"User-Agent as sent."`
+	Path      string   `json:"path,omitempty" doc:"Path of the URL."`
+	Criteria  Criteria `json:"criteria,omitzero" doc:"What it asked for."`
+	StateInfo string   `json:"stateInfo,omitempty" doc:"sent or none; either when it is left out."`
 
-	Status int    `json:"status,omitempty"` // of the answer, over HTTP; 0 means any
-	Fault  string `json:"fault,omitempty"`  // of the answer, by name: rateLimit; * means any fault
-	Advice string `json:"advice,omitempty"` // that the request got, by id
+	Status int    `json:"status,omitempty" doc:"Status of the answer over HTTP; 0 means any."`
+	Fault  string `json:"fault,omitempty" doc:"Fault of the answer, by name, such as rateLimit; * means any fault."`
+	Advice string `json:"advice,omitempty" doc:"Advice that the request got, by id."`
 
-	Impairment string `json:"impairment,omitempty"` // that hit the request, by id
+	Impairment string `json:"impairment,omitempty" doc:"Impairment that hit the request, by id."`
 }
 
 // Criteria are the criteria of a request as it sent them, in its own words. In a RequestFilter each text must match the request's, and
 // each of a list one of the request's; what is "" or empty is not looked at.
 type Criteria struct {
-	Max      string   `json:"max,omitempty"`      // MaxReturnedDevices or MaxReturnedItems
-	Class    string   `json:"class,omitempty"`    // DeviceClass or CtiMgrClass
-	Model    string   `json:"model,omitempty"`    // the number
-	Status   string   `json:"status,omitempty"`   // Status
-	Node     string   `json:"node,omitempty"`     // NodeName
-	SelectBy string   `json:"selectBy,omitempty"` // SelectBy or SelectAppBy
-	Items    []string `json:"items,omitempty"`    // SelectItems or AppItems
-	Protocol string   `json:"protocol,omitempty"` // Protocol
-	Download string   `json:"download,omitempty"` // DownloadStatus
-	Devices  []string `json:"devices,omitempty"`  // DevNames
-	Numbers  []string `json:"numbers,omitempty"`  // DirNumbers
+	Max      string   `json:"max,omitempty" doc:"MaxReturnedDevices or MaxReturnedItems."`
+	Class    string   `json:"class,omitempty" doc:"DeviceClass or CtiMgrClass."`
+	Model    string   `json:"model,omitempty" doc:"Model, the number."`
+	Status   string   `json:"status,omitempty" doc:"Status."`
+	Node     string   `json:"node,omitempty" doc:"NodeName."`
+	SelectBy string   `json:"selectBy,omitempty" doc:"SelectBy or SelectAppBy."`
+	Items    []string `json:"items,omitempty" doc:"Items of SelectItems or AppItems."`
+	Protocol string   `json:"protocol,omitempty" doc:"Protocol."`
+	Download string   `json:"download,omitempty" doc:"DownloadStatus."`
+	Devices  []string `json:"devices,omitempty" doc:"DevNames."`
+	Numbers  []string `json:"numbers,omitempty" doc:"DirNumbers."`
 }
 
 // Window is a part of the journal.
 type Window struct {
-	After uint64    `json:"after,omitempty"` // entries with higher numbers only
-	From  time.Time `json:"from,omitzero"`   // simulated time; the zero Time means from the beginning
-	Until time.Time `json:"until,omitzero"`  // simulated time, itself included; the zero Time means to the end
+	After uint64    `json:"after,omitempty" doc:"Entries with higher numbers only."`
+	From  time.Time `json:"from,omitzero" doc:"Not before this simulated time."`
+	Until time.Time `json:"until,omitzero" doc:"Not after this simulated time."`
 }
 
 // JournalFilter says which entries are meant: those of which all that is given is true.

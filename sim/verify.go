@@ -25,7 +25,7 @@ import (
 type Expected struct {
 	RequestFilter
 	Window
-	Count string `json:"count,omitempty"` // as in scenario files: 2, ">= 1", "<= 3", 1..3, "!= 0"; "" means ">= 1"
+	Count string `json:"count,omitempty" doc:"How many: 2, >= 1, <= 3, 1..3 or != 0; >= 1 when it is left out."`
 }
 
 // Verification is what became of an Expected.
@@ -45,9 +45,9 @@ type Verification struct {
 
 // NearMiss is a request that was not quite what was expected.
 type NearMiss struct {
-	Seq     uint64   `json:"seq"`
-	Text    string   `json:"text"`    // the entry as a person reads it
-	Differs []string `json:"differs"` // a sentence for each thing in which it differs
+	Seq     uint64   `json:"seq" doc:"Number of its entry."`
+	Text    string   `json:"text" doc:"The entry as a person reads it."`
+	Differs []string `json:"differs" doc:"A sentence for each thing in which it differs."`
 }
 
 const (

@@ -10,24 +10,24 @@ import (
 
 // Explanation is why something is, or is not, in the answer to a query.
 type Explanation struct {
-	Found   bool    `json:"found"`
-	Places  []Place `json:"places,omitempty"`  // where it stands in the answer
-	Reasons []Why   `json:"reasons,omitempty"` // why it is not there: each keeps out what it speaks of; none when it is found
+	Found   bool    `json:"found" doc:"Whether it is in the answer."`
+	Places  []Place `json:"places,omitempty" doc:"Where it stands in the answer."`
+	Reasons []Why   `json:"reasons,omitempty" doc:"Why it is not there: each keeps out what it speaks of; none when it is found."`
 }
 
 // Place is where something stands in an answer.
 type Place struct {
-	Node     NodeName `json:"node"`
-	Position int      `json:"position"` // in what the node answers, from 1
-	Overall  int      `json:"overall"`  // in the whole answer, from 1
+	Node     NodeName `json:"node" doc:"Node that answers it."`
+	Position int      `json:"position" doc:"Place in what the node answers, from 1."`
+	Overall  int      `json:"overall" doc:"Place in the whole answer, from 1."`
 }
 
 // Why is one thing that keeps a record, or a CTI item, out of an answer.
 type Why struct {
-	Rule      string   `json:"rule"`                // of behaviour
-	Criterion string   `json:"criterion,omitempty"` // the part of the query that it comes from, such as class; "" for none
-	Node      NodeName `json:"node,omitempty"`      // whose record it is about; "" when it is about all of them
-	Text      string   `json:"text"`                // one sentence
+	Rule      string   `json:"rule" doc:"Rule of behaviour."`
+	Criterion string   `json:"criterion,omitempty" doc:"The part of the query that it comes from, such as class."`
+	Node      NodeName `json:"node,omitempty" doc:"Node whose record it is about; not there when it is about all of them."`
+	Text      string   `json:"text" doc:"One sentence."`
 }
 
 // criterion is one part of a query alone, and what is to be said of a record that it keeps out.

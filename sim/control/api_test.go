@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/risim/risim/sim"
 	"github.com/risim/risim/sim/scenarios"
 )
 
@@ -106,6 +104,23 @@ func TestClusters_PutIsIdempotent(t *testing.T) {
 	assert.Equal(t, 409, h.call("PUT", "/clusters/t", spec).status)
 	assert.Equal(t, 409, h.call("POST", "/clusters", map[string]any{"name": "t"}).status)
 	assert.Equal(t, 400, h.call("PUT", "/clusters/t", map[string]any{"name": "u"}).status)
+}
+
+func TestClusters_AreBounded(t *testing.T) {
+	t.Parallel()
+	h := start(t, Options{})
+	h.host.mu.Lock()
+	for i := range MaxClusters {
+		h.host.clusters[fmt.Sprintf("being-made-%d", i)] = &hosted{}
+	}
+	h.host.mu.Unlock()
+	full := h.call("POST", "/clusters", `{"ready": "single"}`)
+	assert.Equal(t, 507, full.status)
+	assert.Equal(t, ProblemFull, full.get("type"))
+	h.host.mu.Lock()
+	clear(h.host.clusters)
+	h.host.mu.Unlock()
+	h.ok("POST", "/clusters", `{"ready": "single"}`)
 }
 
 func TestClusters_LeaseEndsByTheWall(t *testing.T) {
@@ -625,24 +640,15 @@ func TestOpenAPI_DescribesEveryRouteAndNoOther(t *testing.T) {
 		}
 	}
 	assert.Equal(t, served, described)
-	others := &documenter{schemas: object{}} // types of package sim, whose fields are described by comments
-	for _, t := range []reflect.Type{reflect.TypeFor[sim.JournalLine](), reflect.TypeFor[sim.AdviceReport](), reflect.TypeFor[sim.Expected](), reflect.TypeFor[sim.NearMiss](), reflect.TypeFor[sim.Explained](), reflect.TypeFor[sim.ExplainRequest](), reflect.TypeFor[scenarios.Difference]()} {
-		others.schema(t)
-	}
-	foreign := map[string]bool{} // those that are embedded in types of this package
-	for _, t := range []reflect.Type{reflect.TypeFor[sim.Expected]()} {
-		for _, f := range jsonFields(t) {
-			foreign["Verify."+f.name] = true
+	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
+	for name, s := range schemas {
+		properties, _ := s.(map[string]any)["properties"].(map[string]any)
+		for field, f := range properties {
+			assert.NotEmpty(t, f.(map[string]any)["description"], "%s.%s has no description", name, field)
 		}
 	}
-	for name, s := range doc["components"].(map[string]any)["schemas"].(map[string]any) {
-		if others.schemas[name] != nil {
-			continue
-		}
-		for field, f := range s.(map[string]any)["properties"].(map[string]any) {
-			assert.True(t, foreign[name+"."+field] || f.(map[string]any)["description"] != nil, "%s.%s has no description", name, field)
-		}
-	}
+	assert.Len(t, schemas["scenario.request.step"].(map[string]any)["properties"], len(scenarios.StepKeys()), "every action can be said")
+	assert.Len(t, schemas["scenario.request.impairment"].(map[string]any)["properties"], len(scenarios.ImpairmentKeys()))
 }
 
 func listOf(v any) []any {

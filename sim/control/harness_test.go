@@ -65,6 +65,7 @@ func start(t *testing.T, o Options) *harness {
 
 // answer is what came of a request.
 type answer struct {
+	sent   []byte // body of the request
 	status int
 	header http.Header
 	body   []byte
@@ -134,7 +135,14 @@ func (h *harness) do(req *http.Request) answer {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	require.NoError(h.t, err)
-	a := answer{status: resp.StatusCode, header: resp.Header, body: data}
+	var sent []byte
+	if req.GetBody != nil {
+		again, err := req.GetBody()
+		require.NoError(h.t, err)
+		sent, err = io.ReadAll(again)
+		require.NoError(h.t, err)
+	}
+	a := answer{sent: sent, status: resp.StatusCode, header: resp.Header, body: data}
 	if strings.HasSuffix(resp.Header.Get("Content-Type"), "json") && bytes.HasPrefix(data, []byte("{")) {
 		require.NoError(h.t, json.Unmarshal(data, &a.value), "%s", data)
 	}
@@ -229,10 +237,19 @@ func (s *openapiSpec) check(t *testing.T, req *http.Request, a answer) {
 	content := responses[status].(map[string]any)["content"].(map[string]any)
 	media, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
 	require.Contains(t, content, media, "%s %s answers %s", req.Method, template, media)
+	operation := "/paths/" + pointerEscape.Replace(template) + "/" + strings.ToLower(req.Method)
+	if a.status < 300 && len(a.sent) > 0 && req.Header.Get("Content-Type") == "application/json" { // what is taken, the document allows
+		content := op["requestBody"].(map[string]any)["content"].(map[string]any)
+		if content["application/json"] != nil {
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.sent))
+			require.NoError(t, err)
+			require.NoError(t, s.schema(t, operation+"/requestBody/content/application~1json/schema").Validate(value), "%s %s:\n%s", req.Method, template, a.sent)
+		}
+	}
 	if !strings.HasSuffix(media, "json") {
 		return
 	}
-	pointer := "/paths/" + pointerEscape.Replace(template) + "/" + strings.ToLower(req.Method) + "/responses/" + status + "/content/" + pointerEscape.Replace(media) + "/schema"
+	pointer := operation + "/responses/" + status + "/content/" + pointerEscape.Replace(media) + "/schema"
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.body))
 	require.NoError(t, err)
 	require.NoError(t, s.schema(t, pointer).Validate(value), "%s %s:\n%s", req.Method, template, a.body)

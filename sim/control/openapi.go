@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/risim/risim/sim"
 	"github.com/risim/risim/sim/scenarios"
 )
 
@@ -123,21 +125,48 @@ func (b *documenter) body(f reflect.StructField, kind string) object {
 	case "text":
 		return object{"required": true, "content": object{"application/yaml": object{"schema": object{"type": "string"}}}}
 	case "step", "impairment":
-		schema := object{"type": "object", "minProperties": 1,
-			"description": "An action, or a step of a scenario's timeline without a trigger: see risim help scenarios."}
-		keys := scenarios.StepKeys()
-		if kind == "impairment" {
-			schema["description"], keys = "An impairment, as in the section impairments of a scenario: see risim help scenarios.", scenarios.ImpairmentKeys()
-		}
-		properties := object{}
-		for _, w := range keys {
-			properties[w.Name] = object{"description": w.Doc}
-		}
-		schema["properties"] = properties
-		schema["additionalProperties"] = false
+		schema := b.language(kind)
 		return object{"required": true, "content": object{"application/json": object{"schema": schema}, "application/yaml": object{"schema": schema}}}
 	}
 	return object{"required": f.Type.Kind() != reflect.Pointer, "content": object{"application/json": object{"schema": b.schema(f.Type)}}}
+}
+
+// languagePrefix begins the names of those components that are of the schema of scenario files.
+const languagePrefix = "scenario."
+
+// language is the schema of a step or an impairment. What its values are made of comes from the schema of scenario files.
+func (b *documenter) language(kind string) object {
+	name := languagePrefix + "request." + kind
+	if b.schemas[name] == nil {
+		var whole struct {
+			Defs map[string]object `json:"$defs"`
+		}
+		text, err := sim.ScenarioSchema()
+		if err == nil {
+			err = json.Unmarshal(bytes.ReplaceAll(text, []byte(`"#/$defs/`), []byte(`"#/components/schemas/`+languagePrefix)), &whole)
+		}
+		if err != nil {
+			panic(fmt.Sprintf("control: the schema of scenarios: %v", err)) // it is the same each time
+		}
+		for def, schema := range whole.Defs {
+			b.schemas[languagePrefix+def] = schema
+		}
+		keys, from := scenarios.StepKeys(), []string{"Step", "Action"}
+		doc := "An action, or a step of a scenario's timeline without a trigger. Times count from now."
+		if kind == "impairment" {
+			keys, from, doc = scenarios.ImpairmentKeys(), []string{"Trouble"}, "An impairment, as in the section impairments of a scenario. Times count from now."
+		}
+		properties := object{}
+		for _, key := range keys {
+			for _, def := range from {
+				if p, ok := whole.Defs[def]["properties"].(object)[key.Name]; ok {
+					properties[key.Name] = p
+				}
+			}
+		}
+		b.schemas[name] = object{"type": "object", "minProperties": 1, "description": doc, "properties": properties, "additionalProperties": false}
+	}
+	return object{"$ref": "#/components/schemas/" + name}
 }
 
 // schema is the JSON Schema of a type. A struct's stands among the components, under the type's name.

@@ -16,9 +16,9 @@ import (
 
 // Difference is one thing that an edited file says otherwise.
 type Difference struct {
-	Op      string `json:"op"`      // + for what is new, - for what is gone, ~ for what is changed
-	Section string `json:"section"` // of the file: service, cluster, impairments, timeline or expect
-	Text    string `json:"text"`    // what it is and what becomes of it, in one line
+	Op      string `json:"op" doc:"+ for what is new, - for what is gone, ~ for what is changed."`
+	Section string `json:"section" doc:"Section of the file: service, cluster, impairments, timeline or expect."`
+	Text    string `json:"text" doc:"What it is and what becomes of it, in one line."`
 }
 
 // String is a line such as + step back: node.start cucm-sub1, at 00:20:00.

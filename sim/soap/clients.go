@@ -478,25 +478,25 @@ func (t *clients) note(x *Exchange) {
 
 // ClientAdvice is how often one client earned one advice.
 type ClientAdvice struct {
-	User      string `json:"user,omitempty"` // as sent; "" for requests without one
-	Address   string `json:"address"`        // without the port
-	UserAgent string `json:"userAgent,omitempty"`
+	User      string `json:"user,omitempty" doc:"User as sent; not there for requests without one."`
+	Address   string `json:"address" doc:"Address of the client, without the port."`
+	UserAgent string `json:"userAgent,omitempty" doc:"User-Agent as sent."`
 
-	ID    string `json:"id"`
-	Text  string `json:"text"` // with … in place of an offending value
-	Rule  string `json:"rule"`
-	Fix   string `json:"fix"`
-	Count int    `json:"count"`
+	ID    string `json:"id" doc:"Id of the advice."`
+	Text  string `json:"text" doc:"One sentence, with … in place of an offending value."`
+	Rule  string `json:"rule" doc:"Rule of behaviour that the client has met."`
+	Fix   string `json:"fix" doc:"What to do instead."`
+	Count int    `json:"count" doc:"How often."`
 
 	// First and Last are the exchanges, by Exchange.Seq, and FirstAt and LastAt when they came, in simulated time.
-	First   uint64    `json:"first"`
-	Last    uint64    `json:"last"`
-	FirstAt time.Time `json:"firstAt"`
-	LastAt  time.Time `json:"lastAt"`
+	First   uint64    `json:"first" doc:"Number of the entry that showed it first."`
+	Last    uint64    `json:"last" doc:"Number of the entry that showed it last."`
+	FirstAt time.Time `json:"firstAt" doc:"Simulated time of the first."`
+	LastAt  time.Time `json:"lastAt" doc:"Simulated time of the last."`
 
 	// Pending says that the last of them is so only as long as nothing follows: answers that were cut off, and that no narrower query has
 	// followed up to now.
-	Pending bool `json:"pending,omitempty"`
+	Pending bool `json:"pending,omitempty" doc:"true: the last one holds only as long as no narrower query follows."`
 }
 
 // Client is user@address (User-Agent), as far as it is known, in printable form and not long.
