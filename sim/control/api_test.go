@@ -202,6 +202,7 @@ func TestClusters_WhatIsWrongIsToldAtOnce(t *testing.T) {
 		{`{"name": "a"} {}`, 400, []string{"more follows after the first JSON value"}},
 		{`{"name": "a", "name": "b"}`, 400, []string{"/name: it is given twice"}},
 		{`{"speed": 1e400}`, 400, []string{"/speed: 1e400 is too large a number"}},
+		{`{"journal": 2000000000}`, 400, []string{"/journal: 2000000000 is more than the 1000000 entries that a journal may be asked to keep"}},
 		{`{"name": null}`, 400, []string{"/name: null stands where a text was expected; leave the field out"}},
 		{`["a"]`, 400, []string{"a list stands where an object was expected"}},
 		{`{"name": `, 400, []string{"/name: not JSON: it ends too early"}},

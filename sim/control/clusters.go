@@ -31,7 +31,7 @@ type ClusterSpec struct {
 	Plain    bool              `json:"plain,omitempty" doc:"true: HTTP instead of HTTPS."`
 	PerNode  bool              `json:"perNode,omitempty" doc:"true: each node has its own loopback address, with the same port."`
 	Listen   string            `json:"listen,omitempty" doc:"Address of the service, HOST:PORT; a free port of 127.0.0.1 when it is left out."`
-	Journal  int               `json:"journal,omitempty" doc:"How many entries the journal keeps; 500 when it is left out."`
+	Journal  int               `json:"journal,omitempty" doc:"How many entries the journal keeps, up to 1000000; 500 when it is left out."`
 	Lease    *Duration         `json:"lease,omitempty" doc:"How long the cluster lives unless the lease is renewed, by the wall, at most 24h; 0s: until it is deleted. 10m when it is left out."`
 }
 
@@ -109,7 +109,9 @@ func (s *ClusterSpec) options() (sim.Options, []Wrong) {
 	if s.Start != nil {
 		o.Start = *s.Start
 	}
-	if s.Journal > 0 {
+	if s.Journal > maxJournal {
+		complain("/journal", "%d is more than the %d entries that a journal may be asked to keep", s.Journal, maxJournal)
+	} else if s.Journal > 0 {
 		o.JournalSize, o.JournalBytes = s.Journal, max(leasedBytes, s.Journal<<10)
 	}
 	bad = append(bad, tooLong(s.Lease)...)

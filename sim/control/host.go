@@ -53,6 +53,8 @@ const (
 	leasedJournal = 500 // entries
 	leasedRaw     = 20  // of which what was sent is kept too
 	leasedBytes   = 512 << 10
+
+	maxJournal = 1_000_000 // entries that may be asked for, each with a KiB
 )
 
 // hosted is a cluster of a host.
@@ -129,8 +131,7 @@ func (h *Host) create(ctx context.Context, spec ClusterSpec) (*hosted, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
-		delete(h.clusters, c.name)
-		h.metrics.forget(c.name)
+		h.forgetLocked(c.name)
 		return nil, err
 	}
 	c.sim = s
@@ -231,7 +232,7 @@ func (h *Host) expire(c *hosted) {
 	if h.closed || h.clusters[c.name] != c || c.expires.IsZero() || h.wall.Now().Before(c.expires) { // Close ends it, or it was renewed or removed
 		return
 	}
-	delete(h.clusters, c.name)
+	h.forgetLocked(c.name)
 	h.log.Info("cluster removed: its lease has ended", "cluster", c.name)
 	h.making.Go(func() { _ = h.end(c) }) // which is logged; closing takes its time, and other leases end too
 }
@@ -241,7 +242,6 @@ func (h *Host) end(c *hosted) error {
 	if c.cancel != nil {
 		c.cancel()
 	}
-	h.metrics.forget(c.name)
 	err := c.sim.Close()
 	if err != nil {
 		h.log.Warn("cluster did not end well", "cluster", c.name, "error", err)
@@ -254,7 +254,7 @@ func (h *Host) remove(name string) error {
 	h.mu.Lock()
 	c, err := h.findLocked(name)
 	if err == nil {
-		delete(h.clusters, name)
+		h.forgetLocked(name)
 	}
 	h.mu.Unlock()
 	if err != nil {
@@ -262,6 +262,12 @@ func (h *Host) remove(name string) error {
 	}
 	_ = h.end(c) // which is logged
 	return nil
+}
+
+// forgetLocked takes a cluster out of the table, and its name out of the metrics: at once, for the next one of that name is counted anew.
+func (h *Host) forgetLocked(name string) {
+	delete(h.clusters, name)
+	h.metrics.forget(name)
 }
 
 // find gives a cluster by name.
