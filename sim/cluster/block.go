@@ -58,8 +58,11 @@ type odd struct {
 	lines []Line // other ones than the device's configured lines, or of different status
 }
 
-// maxNodes keeps the number of a block's records within 16 bits.
-const maxNodes = 255
+// maxNodes keeps the number of a block's records within 16 bits, and maxWaste what is in conds and odds besides.
+const (
+	maxNodes = 255
+	maxWaste = 1<<16 - 1 - maxNodes*blockSize
+)
 
 func (b *block) len() int { return len(b.ends) }
 
@@ -268,7 +271,7 @@ func (b *block) put(i, node int, k kept) {
 	if k.cond != nil {
 		b.recs[n], b.statuses[n] = b.add(k), byte(k.status)
 	}
-	if b.waste > blockSize {
+	if b.waste >= maxWaste {
 		b.tidy()
 	}
 }
@@ -288,13 +291,18 @@ func (b *block) add(k kept) rec {
 func (b *block) tidy() {
 	conds, odds := b.conds, b.odds
 	b.conds, b.odds, b.waste = make([]*cond, 0, len(conds)), nil, 0
+	moved := make([]uint16, len(conds)) // to where in the new ones, and one more
 	for i := range b.recs {
 		r := &b.recs[i]
-		k := kept{rec: *r, cond: conds[r.cond]}
-		if r.odd > 0 {
-			k.odd = odds[r.odd-1]
+		if moved[r.cond] == 0 {
+			b.conds = append(b.conds, conds[r.cond])
+			moved[r.cond] = uint16(len(b.conds))
 		}
-		*r = b.add(k)
+		r.cond = moved[r.cond] - 1
+		if r.odd > 0 {
+			b.odds = append(b.odds, odds[r.odd-1])
+			r.odd = uint16(len(b.odds))
+		}
 	}
 }
 

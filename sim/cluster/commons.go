@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 	"sync"
@@ -56,16 +57,8 @@ type cond struct {
 	downloadFailure, downloadServer string
 }
 
-// most is how many conditions are remembered.
+// most is about how many conditions, places or makes are remembered.
 const most = 1 << 16
-
-// forget forgets everything when it is much: a cluster that lives long comes by many conditions that it has no more. The
-// numbers that were given are void then.
-func (c *commons) forget() {
-	if len(c.conds.list) > most || len(c.places.list) > most || len(c.makes.list) > most {
-		c.makes, c.places, c.conds = interned[makeKey, Device]{}, interned[string, place]{}, interned[cond, cond]{}
-	}
-}
 
 // kit is one goroutine's way to commons: it remembers what it found last, without waiting for others.
 type kit struct {
@@ -73,6 +66,14 @@ type kit struct {
 	lastMakes  [64]remembered[makeKey]
 	lastPlaces [64]remembered[*place]
 	lastConds  [256]remembered[cond]
+}
+
+// forget begins with other commons when these are much: a cluster that lives long comes by many conditions that it has no
+// more. The numbers that were given are void then, those too that the kit remembers.
+func (k *kit) forget() {
+	if len(k.conds.list) > most || len(k.places.list) > most || len(k.makes.list) > most {
+		*k = kit{commons: new(commons)}
+	}
 }
 
 type remembered[K any] struct {
@@ -116,11 +117,13 @@ func (k *kit) placeOf(d *Device) uint32 {
 		return last.number
 	}
 	key := make([]byte, 0, 64)
-	for _, h := range d.Homes {
-		key = append(append(key, h...), 0)
+	if d.Homes != nil {
+		key = binary.AppendUvarint(key, uint64(len(d.Homes))+1)
+	} else {
+		key = append(key, 0)
 	}
-	if d.Homes == nil {
-		key = append(key, 1)
+	for _, h := range d.Homes {
+		key = append(binary.AppendUvarint(key, uint64(len(h))), h...)
 	}
 	key = append(key, d.Group...)
 	k.mu.Lock()
