@@ -134,7 +134,7 @@ func TestStencils_HeedEveryField(t *testing.T) {
 			return []any{cluster.ConnectivityError, cluster.ReasonNumber(9)}
 		case reflect.TypeFor[[]cluster.Line]():
 			up, down := cluster.Registered, cluster.UnRegistered
-			return []any{[]cluster.Line(nil), []cluster.Line{{"1001", down}}, []cluster.Line{{"1001", 0}}, []cluster.Line{{"", up}}, []cluster.Line{{"1001", up}, {"1002", down}}}
+			return []any{[]cluster.Line(nil), []cluster.Line{{Number: "1001", Status: down}}, []cluster.Line{{Number: "1001", Status: 0}}, []cluster.Line{{Number: "", Status: up}}, []cluster.Line{{Number: "1001", Status: up}, {Number: "1002", Status: down}}}
 		case reflect.TypeFor[netip.Addr]():
 			return []any{netip.Addr{}, netip.MustParseAddr("10.100.100.100"), netip.MustParseAddr("2001:db8::1")}
 		case reflect.TypeFor[cluster.Download]():
