@@ -691,12 +691,6 @@ func (s *Simulator) hear(x *soap.Exchange) {
 	if !s.running.Listens() {
 		return
 	}
-	if x.Number == 0 {
-		x.Number = s.heard.Add(1)
-	}
-	if !s.running.Listens() {
-		return
-	}
 	a := scenarios.Answer{Status: x.HTTPStatus, Request: s.request(x)}
 	if x.Fault != nil {
 		a.Fault = x.Fault.Name

@@ -324,3 +324,77 @@ func TestStore_PlacesOfOddNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(c.Devices, store.Snapshot().State().Devices, exactly))
 }
+
+// An index is made of one snapshot, whichever asks first, and what an earlier or an undone one answers stays as it was.
+func TestSnapshot_AnswersTheSameWhateverCameLater(t *testing.T) {
+	c := cluster.Config{Nodes: []cluster.Node{{Name: "pub"}}}
+	for i := range 9 {
+		c.Devices = append(c.Devices, cluster.Device{Name: cluster.DeviceName(fmt.Sprintf("SEP%d", i)), Class: cluster.Phone})
+	}
+	found := func(s *cluster.Snapshot, number string) (names []string) {
+		for _, d := range s.Select(cluster.DeviceQuery{By: cluster.ByDirNumber, Items: []string{number}}).Nodes[0].Devices {
+			names = append(names, string(d.Name()))
+		}
+		return names
+	}
+	for _, indexed := range []bool{false, true} {
+		store, err := cluster.New(start, c)
+		require.NoError(t, err)
+		if indexed {
+			found(store.Snapshot(), "1")
+		}
+		give := func(i int, number string) *cluster.Snapshot {
+			require.NoError(t, store.Apply(start, cluster.SetRecord{Registration: cluster.Registration{Device: c.Devices[i].Name, Node: "pub",
+				Record: cluster.Record{Status: cluster.Registered, Lines: []cluster.Line{{Number: number, Status: cluster.Registered}}}}}))
+			return store.Snapshot()
+		}
+		give(0, "1000")
+		give(1, "1001")
+		base := give(2, "1002") // after three of each, lists have room for one more
+		marks := []cluster.Mark{base.Select(cluster.DeviceQuery{}).Nodes[0].Mark}
+		first := give(3, "2003")
+		store.Restore(base)
+		second := give(4, "2004")
+		last := give(2, "9002")
+
+		require.Equal(t, []string{"SEP2"}, found(last, "9002"))
+		require.Empty(t, found(last, "1002"))
+		require.Empty(t, found(last, "2003"))
+		require.Equal(t, []string{"SEP2"}, found(base, "1002"))
+		require.Empty(t, found(base, "9002"))
+		require.Equal(t, []string{"SEP3"}, found(first, "2003"))
+		require.Empty(t, found(first, "2004"))
+		require.Equal(t, []string{"SEP4"}, found(second, "2004"))
+		require.Equal(t, cluster.Changed, first.Select(cluster.DeviceQuery{Items: []string{"SEP3"}, Since: marks}).Since)
+		require.Equal(t, cluster.Unchanged, first.Select(cluster.DeviceQuery{Items: []string{"SEP4"}, Since: marks}).Since)
+		require.Equal(t, cluster.Changed, second.Select(cluster.DeviceQuery{Items: []string{"SEP4"}, Since: marks}).Since)
+	}
+}
+
+// Names that are the same for longer than the order of blocks looks at, and texts of few or of odd bytes, are found like any other.
+func TestSelect_NamesThatAreHardToTellApart(t *testing.T) {
+	c := cluster.Config{Nodes: []cluster.Node{{Name: "pub"}}}
+	for i := range 1500 {
+		c.Devices = append(c.Devices, cluster.Device{Name: cluster.DeviceName(fmt.Sprintf("SAME-FOR-16-BYTES-%04d", i)), Class: cluster.Phone})
+	}
+	for _, name := range []string{"A", "A\x00", "A\x00\x00", "\x00", "\x00\x00\x00\x00B", "\x00\x00C", "D\x00\x00E", "ABCD", "BCD", "CD"} {
+		c.Devices = append(c.Devices, cluster.Device{Name: cluster.DeviceName(name), Class: cluster.Phone})
+	}
+	for i := range c.Devices {
+		c.Registrations = append(c.Registrations, cluster.Registration{Device: c.Devices[i].Name, Node: "pub", Record: cluster.Record{Status: cluster.Registered}})
+	}
+	store, err := cluster.New(start, c)
+	require.NoError(t, err)
+	s := store.Snapshot()
+	for _, d := range c.Devices {
+		got, ok := s.Device(d.Name)
+		require.True(t, ok, "%q", d.Name)
+		require.Equal(t, d.Name, got.Name)
+	}
+	for _, items := range [][]string{
+		{"*\x00\x00*", "*\x00\x00\x00B*", "*0\x00*", "*\x00C", "*\x00\x00E"}, {"*BCD", "*CDx*", "*\x00B", "*0099", "*16*"},
+		{"*\x00*"}, {"*A*\x00"}, {"A\x00*"}, {"SAME-FOR-16-BYTES-0*"}, {"SAME-FOR-16-BYTES-1255", "SAME-FOR-16-BYTES-12*"},
+	} {
+		checkSelect(t, s, cluster.DeviceQuery{Items: items})
+	}
+}

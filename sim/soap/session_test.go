@@ -259,3 +259,28 @@ func TestSessionIDs_AgreeWithNetHTTP(t *testing.T) {
 		}
 	})
 }
+
+// A table that is full for long holds the last sessions, and no trace of others.
+func TestSessions_FullForLong(t *testing.T) {
+	s := newSessions(1)
+	var ids []sessionID
+	for range 3 * keptSessions {
+		ids = append(ids, s.start("u", start))
+	}
+	places := 0
+	for _, at := range s.index {
+		if at != 0 {
+			places++
+		}
+	}
+	require.Equal(t, keptSessions, places)
+	for i := range ids {
+		want := sessionUnknown
+		if i >= len(ids)-keptSessions {
+			want = sessionLive
+		}
+		if _, state := s.use(ids[i:i+1], start, 0); state != want {
+			t.Fatalf("session %d is %d, want %d", i, state, want)
+		}
+	}
+}
