@@ -693,6 +693,7 @@ func TestMetrics_LabelsAreBounded(t *testing.T) {
 	}
 	assert.Len(t, h.metrics.labels, maxLabelled+1)
 	assert.True(t, h.metrics.of("c150") == h.metrics.of("c299"))
+	assert.False(t, isName(otherLabel), "no cluster can have the label of the others")
 	h.metrics.forget("c0")
 	assert.False(t, h.metrics.of("new") == h.metrics.of("c299"))
 }

@@ -18,11 +18,11 @@ import (
 // Metrics are counted by atomic additions while requests are served, and put into words when somebody asks for them: nothing of
 // the library is touched, nor a registry made, before that.
 
-// maxLabelled is how many clusters have a label of their own; the others share "other", so that no test run can fill a monitoring
+// maxLabelled is how many clusters have a label of their own; the others share one, so that no test run can fill a monitoring
 // system with names.
 const (
 	maxLabelled = 100
-	otherLabel  = "other"
+	otherLabel  = "(others)" // which is no name of a cluster
 )
 
 // tookBounds are the upper bounds of the histogram's buckets.
