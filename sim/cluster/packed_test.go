@@ -331,6 +331,10 @@ func TestSnapshot_AnswersTheSameWhateverCameLater(t *testing.T) {
 	for i := range 9 {
 		c.Devices = append(c.Devices, cluster.Device{Name: cluster.DeviceName(fmt.Sprintf("SEP%d", i)), Class: cluster.Phone})
 	}
+	line := func(number string) cluster.Record {
+		return cluster.Record{Status: cluster.Registered, Lines: []cluster.Line{{Number: number, Status: cluster.Registered}}}
+	}
+	c.Registrations = []cluster.Registration{{Device: "SEP8", Node: "pub", Record: line("1008")}}
 	found := func(s *cluster.Snapshot, number string) (names []string) {
 		for _, d := range s.Select(cluster.DeviceQuery{By: cluster.ByDirNumber, Items: []string{number}}).Nodes[0].Devices {
 			names = append(names, string(d.Name()))
@@ -344,8 +348,7 @@ func TestSnapshot_AnswersTheSameWhateverCameLater(t *testing.T) {
 			found(store.Snapshot(), "1")
 		}
 		give := func(i int, number string) *cluster.Snapshot {
-			require.NoError(t, store.Apply(start, cluster.SetRecord{Registration: cluster.Registration{Device: c.Devices[i].Name, Node: "pub",
-				Record: cluster.Record{Status: cluster.Registered, Lines: []cluster.Line{{Number: number, Status: cluster.Registered}}}}}))
+			require.NoError(t, store.Apply(start, cluster.SetRecord{Registration: cluster.Registration{Device: c.Devices[i].Name, Node: "pub", Record: line(number)}}))
 			return store.Snapshot()
 		}
 		give(0, "1000")
@@ -355,12 +358,14 @@ func TestSnapshot_AnswersTheSameWhateverCameLater(t *testing.T) {
 		first := give(3, "2003")
 		store.Restore(base)
 		second := give(4, "2004")
-		last := give(2, "9002")
+		give(2, "9002")
+		last := give(8, "9008")
 
 		require.Equal(t, []string{"SEP2"}, found(last, "9002"))
 		require.Empty(t, found(last, "1002"))
 		require.Empty(t, found(last, "2003"))
 		require.Equal(t, []string{"SEP2"}, found(base, "1002"))
+		require.Equal(t, []string{"SEP8"}, found(base, "1008"))
 		require.Empty(t, found(base, "9002"))
 		require.Equal(t, []string{"SEP3"}, found(first, "2003"))
 		require.Empty(t, found(first, "2004"))

@@ -7,12 +7,16 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/risim/risim/sim/cluster"
 )
 
 // Whatever came before in the same memory, and whatever comes at the same time, an exchange is what it is in a service that has never
@@ -133,4 +137,32 @@ func TestScratch_NothingIsAnothers(t *testing.T) {
 		i, _ := sentBy.Load(x.UserAgent)
 		require.Equal(t, want[i.(int)].seen, told(x), all[i.(int)].name)
 	}
+}
+
+// Headers that are remembered are those of the very length and second.
+func TestHeaders_OfTheirValuesOnly(t *testing.T) {
+	var l lengths
+	for _, n := range []int{7, 7 + len(l.known), 7, 0, len(l.known)} {
+		require.Equal(t, []string{strconv.Itoa(n)}, l.header(n))
+	}
+	var d dates
+	for _, after := range []time.Duration{0, time.Second, 0, 1500 * time.Millisecond} {
+		at := start.Add(after)
+		require.Equal(t, []string{at.Format(http.TimeFormat)}, d.header(at))
+	}
+}
+
+// What is remembered of an answer that was cut off is the query that it answered, not what stands in the same memory now (rule Q2).
+func TestClients_RememberQueriesOfTheirOwn(t *testing.T) {
+	var mem scratch
+	q := query{op: SelectCmDevice, limit: 2}
+	mem.texts = append(mem.texts, "SEP0C*", "CSF*")
+	q.device.Items = mem.texts
+	p := cutOff{limit: 2, extent: extentOf(&q).kept()}
+	mem.texts[0], mem.texts[1] = "IPC*", "TRUNK*"
+
+	narrower := query{op: SelectCmDevice, limit: 2, device: cluster.DeviceQuery{Items: []string{"SEP0C1*"}}}
+	require.True(t, p.followedBy(&narrower))
+	narrower.device.Items[0] = "IPC1*"
+	require.False(t, p.followedBy(&narrower))
 }
