@@ -48,7 +48,7 @@ $(JUDGES)/node_modules/.package-lock.json: $(JUDGES)/package-lock.json $(JUDGES)
 # nginx, wrk and the npm package soap take part where they are installed.
 bench:
 	go test -run '^$$' -bench . -benchmem -benchtime 0.3s ./...
-	go run ./cmd/bench
+	go run ./cmd/risim/internal/bench
 
 # The go command fuzzes one target of one package at a time. To shrink an input that is merely new it would take a minute, so it tries ten times.
 fuzz:

@@ -48,7 +48,7 @@
 // challenges, limits and faults, is in sim/soap. What only a simulator does has its own places:
 //
 //	cmd/risim       the command: flags, signals and messages; everything else is called from here
-//	cmd/bench       what make bench runs: the command under load, beside a server of constant bytes; it imports nothing from here
+//	                its internal/bench is what make bench runs, and measures it from outside; it imports nothing from here
 //	sim             one running simulator: options, listeners, certificates, journal; and this API
 //	sim/cluster     one cluster as a value: nodes, devices, their records on each node, CTI; snapshots, changes, queries
 //	sim/soap        RisPort70 on the wire: decoding, criteria, StateInfo, faults, users, rate limit, encoding

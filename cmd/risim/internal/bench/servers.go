@@ -183,7 +183,7 @@ func (b *bench) startNPM(core int, devices int, contract []byte) (*server, error
 	if err != nil {
 		return nil, err
 	}
-	script, err := filepath.Abs("cmd/bench/testdata/npm.js")
+	script, err := filepath.Abs("cmd/risim/internal/bench/testdata/npm.js")
 	if err != nil {
 		return nil, err
 	}

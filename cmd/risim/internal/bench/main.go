@@ -2,9 +2,9 @@
 
 // Command bench measures risim from outside, as its users meet it. make bench runs it, from the root of the module:
 //
-//	go run ./cmd/bench               everything, in about eight minutes
-//	go run ./cmd/bench -only start   one part of it; -help lists them
-//	go run ./cmd/bench -at 127.0.0.1:8443 -tls -workload W2   load on a risim that runs already, to profile it
+//	go run ./cmd/risim/internal/bench               everything, in about eight minutes
+//	go run ./cmd/risim/internal/bench -only start   one part of it; -help lists them
+//	go run ./cmd/risim/internal/bench -at 127.0.0.1:8443 -tls -workload W2   load on a risim that runs already, to profile it
 //
 // Machines differ and are noisy, so that figures of one run are compared with each other only: what risim does stands
 // beside a server of the same net/http that sends the same bytes without a thought, and everything is measured in three
@@ -82,7 +82,7 @@ func run() error {
 	workload := flag.String("workload", "W1", "with -at: `NAME` of the load")
 	flag.BoolVar(&b.verbose, "v", false, "print every measurement")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: go run ./cmd/bench [flags]\n\nparts:\n")
+		fmt.Fprintf(os.Stderr, "usage: go run ./cmd/risim/internal/bench [flags]\n\nparts:\n")
 		for _, p := range parts {
 			fmt.Fprintf(os.Stderr, "  %-8s %s\n", p.name, p.about)
 		}
