@@ -165,7 +165,7 @@ func TestStore_KeepsEveryField(t *testing.T) {
 					want, record := devices[v.Device.Name], records[key{v.Device.Name, res.Nodes[i].Node}]
 					require.Empty(t, cmp.Diff(want, v.Device, exactly))
 					require.Empty(t, cmp.Diff(record, v.Record, exactly, noID, cmpopts.EquateEmpty()))
-					own := cluster.Own{Name: want.Name, Description: want.Description, HasLines: want.Lines != nil, TimeStamp: record.TimeStamp,
+					own := cluster.Own{Name: want.Name, Description: want.Description, TimeStamp: record.TimeStamp,
 						Attempts: record.Attempts, LoginUser: record.LoginUser, Lines: record.Lines, IPv4: record.IPv4, IPv6: record.IPv6}
 					require.Empty(t, cmp.Diff(own, o, exactly, cmpopts.IgnoreUnexported(cluster.Own{}), cmpopts.EquateEmpty()))
 				}

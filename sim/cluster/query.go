@@ -146,7 +146,6 @@ func (k Kind) Hash() uint32 {
 type Own struct {
 	Name        DeviceName
 	Description string
-	HasLines    bool // Device.Lines is not nil
 	TimeStamp   int64
 	Attempts    Uint
 	LoginUser   string
@@ -160,9 +159,9 @@ type Own struct {
 func (r DeviceRecord) ReadOwn(o *Own) {
 	b := r.block
 	d, k := b.device(int(r.device)), b.kept(&b.recs[r.record])
-	list, has := d.numbers()
+	list, _ := d.numbers()
 	*o = Own{
-		Name: d.sheet.name(d.item), Description: d.sheet.description(d.item), HasLines: has,
+		Name: d.sheet.name(d.item), Description: d.sheet.description(d.item),
 		TimeStamp: k.stamp, IPv4: k.v4(), IPv6: k.v6(), lines: o.lines[:0],
 	}
 	if k.has&hasAttempts != 0 {

@@ -396,7 +396,9 @@ func (f *deviceFilter) run(res *DeviceResult, asked []int, same []bool) {
 		if at[asked[i]] < 0 {
 			continue
 		}
-		n.Devices = n.Devices[:min(left, len(n.Devices))]
+		over := max(len(n.Devices)-left, 0)
+		clear(n.Devices[len(n.Devices)-over:]) // memory that is used again shall not hold on to this snapshot
+		n.Devices = n.Devices[:len(n.Devices)-over]
 		left -= len(n.Devices)
 		n.Returned = len(n.Devices)
 		if !q.CountAll {

@@ -10,20 +10,18 @@ import (
 	"strings"
 )
 
-// DefaultMaxBody is the longest request body, in bytes, unless a caller of ReadBody says otherwise (rule H8).
-const DefaultMaxBody = 4 << 20
+// defaultMaxBody is the longest request body, in bytes, unless a setting says otherwise (rule H8).
+const defaultMaxBody = 4 << 20
 
 // firstRoom bounds what is set aside for a body because its Content-Length promises it.
 const firstRoom = 256 << 10
 
-// ReadBody reads the body of r, unpacked when Content-Encoding says gzip (rule H4). It refuses a body longer than max
-// bytes, packed or unpacked, and reads no more than that to find out (rule H8). 0 or less means DefaultMaxBody.
-func ReadBody(r *http.Request, max int64) ([]byte, *Fault) { return readBody(nil, r, max) }
-
-// readBody is ReadBody into room, as far as that reaches. What it gives shares memory with room, also beside a fault.
+// readBody reads the body of r, unpacked when Content-Encoding says gzip (rule H4), into room, as far as that reaches. It refuses a body
+// longer than max bytes, packed or unpacked, and reads no more than that to find out (rule H8). 0 or less means defaultMaxBody. What it
+// gives shares memory with room, also beside a fault.
 func readBody(room []byte, r *http.Request, max int64) ([]byte, *Fault) {
 	if max <= 0 {
-		max = DefaultMaxBody
+		max = defaultMaxBody
 	}
 	if r.Body == nil {
 		return room, nil

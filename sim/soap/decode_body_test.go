@@ -87,7 +87,7 @@ func TestReadBody(t *testing.T) {
 		{"client gone within gzip", post(io.MultiReader(bytes.NewReader(zipped[:12]), iotest.ErrReader(errors.New("reset"))), -1, "gzip"), "", notGzip + "reset"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			body, fault := ReadBody(c.request, 1000)
+			body, fault := readBody(nil, c.request, 1000)
 			if string(body) != c.want {
 				t.Errorf("ReadBody gives %d bytes %.50q, want %d", len(body), body, len(c.want))
 			}
@@ -103,10 +103,10 @@ func TestReadBody(t *testing.T) {
 
 // H8: no limit given is 4 MiB, and a body of just that is read.
 func TestReadBody_H8_DefaultLimit(t *testing.T) {
-	if body, fault := ReadBody(post(io.LimitReader(&endless{}, 4<<20), -1, ""), 0); fault != nil || len(body) != 4<<20 {
+	if body, fault := readBody(nil, post(io.LimitReader(&endless{}, 4<<20), -1, ""), 0); fault != nil || len(body) != 4<<20 {
 		t.Errorf("4 MiB: %d bytes, %v", len(body), fault)
 	}
-	if _, fault := ReadBody(post(io.LimitReader(&endless{}, 4<<20+1), -1, ""), 0); fault == nil {
+	if _, fault := readBody(nil, post(io.LimitReader(&endless{}, 4<<20+1), -1, ""), 0); fault == nil {
 		t.Errorf("4 MiB and a byte: no fault")
 	}
 }
@@ -114,11 +114,11 @@ func TestReadBody_H8_DefaultLimit(t *testing.T) {
 // H8: nothing is read beyond the limit, nor when the length alone refuses.
 func TestReadBody_H8_ReadsNoFurther(t *testing.T) {
 	var e endless
-	if _, fault := ReadBody(post(&e, -1, ""), 1<<16); fault == nil || e.read > 1<<16+1 {
+	if _, fault := readBody(nil, post(&e, -1, ""), 1<<16); fault == nil || e.read > 1<<16+1 {
 		t.Errorf("read %d bytes with a limit of %d: %v", e.read, 1<<16, fault)
 	}
 	e = endless{}
-	if _, fault := ReadBody(post(&e, 1<<40, ""), 1<<16); fault == nil || e.read > 0 {
+	if _, fault := readBody(nil, post(&e, 1<<40, ""), 1<<16); fault == nil || e.read > 0 {
 		t.Errorf("read %d bytes of a body that says it is too large: %v", e.read, fault)
 	}
 }
@@ -141,7 +141,7 @@ func TestDecode_H8_Bombs(t *testing.T) {
 		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
 	var fault *Fault
-	if got := memory(func() { _, fault = ReadBody(post(bytes.NewReader(bomb), -1, "gzip"), 64<<10) }); got > 2<<20 || fault == nil {
+	if got := memory(func() { _, fault = readBody(nil, post(bytes.NewReader(bomb), -1, "gzip"), 64<<10) }); got > 2<<20 || fault == nil {
 		t.Errorf("unpacking 8 MiB with a limit of 64 KiB allocates %d bytes: %v", got, fault)
 	}
 	// nonASCII makes the scanner leave the rest to encoding/xml.
