@@ -2,10 +2,14 @@ package cluster_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -403,3 +407,43 @@ func TestSelect_NamesThatAreHardToTellApart(t *testing.T) {
 		checkSelect(t, s, cluster.DeviceQuery{Items: items})
 	}
 }
+
+// Readers find in their snapshot what is in it, whoever makes its index and counts its devices, while the next ones come (for the race
+// detector too).
+func TestSelect_WhileOthersApply(t *testing.T) {
+	r := large{rand.New(rand.NewPCG(11, 0))}
+	devices, registrations := r.some(600)
+	store, err := cluster.New(start, cluster.Config{Nodes: []cluster.Node{{Name: "pub"}, {Name: "sub1"}, {Name: "sub2"}}, Devices: devices, Registrations: registrations})
+	require.NoError(t, err)
+	var done atomic.Bool
+	var readers sync.WaitGroup
+	for seed := range uint64(3) {
+		readers.Go(func() {
+			r := large{rand.New(rand.NewPCG(seed, 1))}
+			for n := 0; n < 5 || !done.Load(); n++ {
+				s := store.Snapshot()
+				if s.Len() > 0 {
+					s.At(r.IntN(s.Len()))
+				}
+				q := r.query()
+				q.By = []cluster.SelectBy{cluster.ByDirNumber, cluster.ByIPv4, q.By}[n%3]
+				if q.By == cluster.ByIPv4 {
+					q.Items = []string{fmt.Sprintf("10.0.%d.%d", r.IntN(4), r.IntN(256))}
+				}
+				checkSelect(assert{t}, s, q)
+			}
+		})
+	}
+	for step := range 12 {
+		if changes := r.change(store.Snapshot()); len(changes) > 0 {
+			require.NoError(t, store.Apply(start.Add(time.Duration(step)*time.Second), changes...))
+		}
+	}
+	done.Store(true)
+	readers.Wait()
+}
+
+// assert is a test for goroutines other than its own, which must not end it.
+type assert struct{ *testing.T }
+
+func (a assert) FailNow() { a.Fail() }
