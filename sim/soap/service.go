@@ -92,8 +92,8 @@ func (s *Service) SetSettings(set Settings) error {
 	return nil
 }
 
-// SetUsers puts another table of users in force. Sessions of users that are no longer in it end; when the table is
-// not valid it changes nothing and says everything that is wrong.
+// SetUsers puts another table of users in force. A session lets nobody in while its user is not in the table, and roles are those of
+// the table; a session outlasts a change of password. When the table is not valid it changes nothing and says everything that is wrong.
 func (s *Service) SetUsers(list []User) error {
 	table, err := newUsers(list)
 	if err != nil {
