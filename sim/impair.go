@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -325,38 +324,6 @@ func hangUp(w http.ResponseWriter, r *http.Request, reset bool) {
 		return
 	}
 	conn.Close()
-}
-
-// connection is one connection of a client, below TLS.
-type connection struct {
-	net.Conn
-	number     uint64 // from 1
-	distrusted bool   // its handshake had trouble; only its own goroutine asks
-}
-
-type connectionKey struct{}
-
-// withConnection is [http.Server.ConnContext].
-func withConnection(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	return context.WithValue(ctx, connectionKey{}, c)
-}
-
-// connectionOf is the connection on which a request came; nil without a server of ours.
-func connectionOf(r *http.Request) *connection {
-	c, _ := r.Context().Value(connectionKey{}).(*connection)
-	return c
-}
-
-// reset ends the connection without a goodbye: the client sees that it was reset. What the client has not received by
-// then may be lost.
-func (c *connection) reset() {
-	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
-		_ = l.SetLinger(0)
-	}
-	c.Close()
 }
 
 // gate is a listener, below TLS, at which connections are counted and can be refused.

@@ -132,6 +132,7 @@ func prepare(o Options, now time.Time) (*Simulator, listenPlan, error) {
 		Elapsed:  func() time.Duration { return time.Since(now) },
 		Impair:   s.befall,
 		Observe:  s.observe,
+		Send:     sendWhole,
 		KnownModel: func(number uint32) bool {
 			_, known := fixtures.ModelName(number)
 			return known

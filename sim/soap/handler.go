@@ -276,9 +276,13 @@ func (s *Service) exchange(w http.ResponseWriter, r *http.Request, node cluster.
 	if out.header != "" {
 		h.Set(out.header, out.value)
 	}
-	if send != nil {
+	switch {
+	case send != nil:
 		send(w)
-	} else {
+	case s.cfg.Send != nil && len(out.body) > 0:
+		w.WriteHeader(out.status)
+		s.cfg.Send(w, r, out.body)
+	default:
 		w.WriteHeader(out.status)
 		_, _ = w.Write(out.body) // fails when the client has gone, and then there is nobody to tell
 	}

@@ -42,6 +42,9 @@ type Config struct {
 	// Observe is called once for every exchange, on its goroutine, when the answer is ready to
 	// be sent. Nil: nobody listens.
 	Observe func(*Exchange)
+	// Send writes the body of an answer, whose header and status are with w already, and must not keep it. Nil: as w.Write
+	// does.
+	Send func(w http.ResponseWriter, r *http.Request, body []byte)
 }
 
 // Service is RisPort70 of one cluster. It is safe for concurrent use.
