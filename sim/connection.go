@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // connection is one connection of a client, below TLS.
@@ -16,6 +18,8 @@ type connection struct {
 
 	mu       sync.Mutex // of gathered, and held while it is written
 	gathered *[]byte    // what is to leave in one piece; nil while everything leaves at once
+
+	releasing atomic.Bool // what was gathered is being written
 }
 
 type connectionKey struct{}
@@ -79,7 +83,10 @@ func (c *connection) release() {
 	defer c.mu.Unlock()
 	if b := c.gathered; b != nil {
 		if len(*b) > 0 {
-			if _, err := c.Conn.Write(*b); err != nil {
+			c.releasing.Store(true)
+			_, err := c.Conn.Write(*b)
+			c.releasing.Store(false)
+			if err != nil {
 				c.Close() // net/http did not hear of it, and must not wait for another request
 			}
 		}
@@ -87,6 +94,15 @@ func (c *connection) release() {
 		gatherings.Put(b)
 		c.gathered = nil
 	}
+}
+
+// SetWriteDeadline is what TLS calls before its last word. It cuts off a write that it would close at once if it knew of
+// it, instead of waiting seconds behind it for a client that does not read.
+func (c *connection) SetWriteDeadline(t time.Time) error {
+	if c.releasing.Load() {
+		return c.Close()
+	}
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // Write sends p, or gathers it.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -141,4 +142,39 @@ func TestSendWhole_BrokenConnection(t *testing.T) {
 	data, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.Empty(t, data)
+}
+
+// A client that does not read its answer keeps nobody from closing, over TLS either.
+func TestSendWhole_ClosesOnWhoDoesNotRead(t *testing.T) {
+	t.Parallel()
+	for _, secure := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ca, err := newAuthority(time.Now())
+			require.NoError(t, err)
+			cert, err := ca.leaf(ellipticKey, "pub", []string{"localhost"}, nil, time.Now())
+			require.NoError(t, err)
+			here, there := net.Pipe()
+			var client net.Conn = here
+			var server net.Conn = &connection{Conn: there}
+			if secure {
+				server = tls.Server(server, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true})
+				client = tls.Client(here, &tls.Config{InsecureSkipVerify: true})
+			}
+			l := &oneConnection{conn: server, end: make(chan struct{})}
+			s := &http.Server{ConnContext: withConnection, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				sendWhole(w, r, make([]byte, 30_000))
+			})}
+			done := make(chan struct{})
+			go func() { defer close(done); _ = s.Serve(l) }()
+			_, err = io.WriteString(client, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			require.NoError(t, err)
+			synctest.Wait() // the answer is on its way, and nobody reads it
+			before := time.Now()
+			require.NoError(t, s.Close())
+			require.Zero(t, time.Since(before), "secure: %v", secure)
+			<-done
+			here.Close()
+			synctest.Wait()
+		})
+	}
 }
