@@ -233,9 +233,9 @@ func (r *Running) requeue(fate map[*entry]*change) {
 				it.run.step = c.step // which stands elsewhere in the file, perhaps
 			}
 			return false
-		case it.role == toDo && (it.phase > 0 || c.step != nil): // what has begun ends, and all of it when it is only changed
+		case it.role == toAct && (it.phase > 0 || c.step != nil): // what has begun ends, and all of it when it is only changed
 			return false
-		case it.role == toDo:
+		case it.role == toAct:
 			it.run.pending--
 		}
 		return true
@@ -371,7 +371,7 @@ func (r *Running) tellGone(e *entry) []string {
 	}
 	waiting := 0
 	for _, it := range r.queue {
-		if it.entry == e && it.role == toDo && it.phase == 0 {
+		if it.entry == e && it.role == toAct && it.phase == 0 {
 			waiting++
 		}
 	}

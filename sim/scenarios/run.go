@@ -150,7 +150,7 @@ type role uint8
 
 const (
 	toFire   role = iota // a step's time
-	toDo                 // a device's turn
+	toAct                // a device's turn
 	toGoOn               // the end of trouble, or what comes next in a churn
 	toJudge              // an expectation's beginning or end
 	toLookAt             // a look at all expectations
@@ -380,7 +380,7 @@ func (r *Running) begin(f *firing, due, at time.Duration) {
 				now = append(now, &item{at: at, entry: f.entry, device: d, run: f})
 				continue
 			}
-			r.push(item{at: due, entry: f.entry, role: toDo, device: d, run: f})
+			r.push(item{at: due, entry: f.entry, role: toAct, device: d, run: f})
 		}
 		// What happens at once is logged with what came of it.
 		if len(now) > 0 {
@@ -551,7 +551,7 @@ func (r *Running) devices(at time.Duration, batch []*item) {
 			}
 		}
 		if p.next >= 0 && p.phase+1 < len(p.run.step.do.phases) {
-			r.push(item{at: at + p.next, entry: p.entry, role: toDo, device: p.device, run: p.run, phase: p.phase + 1})
+			r.push(item{at: at + p.next, entry: p.entry, role: toAct, device: p.device, run: p.run, phase: p.phase + 1})
 			continue
 		}
 		r.settle(p.item, at)
